@@ -1,0 +1,93 @@
+# What developers and CI run. `make` lists the targets.
+#
+# Variables, each set on the command line or in the environment:
+#   CARGO            the cargo to use                                  [cargo]
+#   CARGO_FLAGS      passed to every cargo command                     [--locked where CI is set]
+#   BROKER_THREADS   broker tests at a time; each may start three JVMs [1]
+#   FUZZ_SECONDS     time for each fuzz target                         [20]
+#   FUZZ_TARGETS     the fuzz targets to run                           [all of fuzz/fuzz_targets]
+#   KAFKA_HOME       an installed Apache Kafka for the broker tests    [fetched into the cache]
+#   TRUNKLINE_CACHE  where a fetched Kafka is kept     [$XDG_CACHE_HOME/trunkline, else ~/.cache/trunkline]
+# Cargo's own, such as CARGO_TERM_COLOR and CARGO_TARGET_DIR, work as ever.
+
+CARGO ?= cargo
+CARGO_FLAGS ?= $(if $(CI),--locked)
+BROKER_THREADS ?= 1
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+POM := tests/broker/pom.xml
+KAFKA_VERSION := $(shell sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' $(POM))
+CACHE := $(or $(TRUNKLINE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trunkline)
+KAFKA_CACHE := $(abspath $(CACHE))/kafka-$(KAFKA_VERSION)
+
+heading = @printf '\n==> %s\n' '$(1)'
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test fmt clippy doc unit doctest broker-test fuzz schemas kafka
+
+# Cargo uses all cores by itself; two of these side by side would only wait for each other.
+.NOTPARALLEL:
+
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Variables are described at the top of the Makefile.'
+
+build: ## builds the optimised program
+	$(call heading,build)
+	$(CARGO) build $(CARGO_FLAGS) --release
+
+run: ## runs the program with an embedded broker and demo sources
+	$(CARGO) run $(CARGO_FLAGS) --release -- dev
+
+test: fmt clippy doc unit doctest broker-test ## runs every check and test, as CI does
+	$(call heading,all checks and tests have passed)
+
+fmt: ## checks the formatting
+	$(call heading,fmt)
+	$(CARGO) fmt --all --check
+
+clippy: ## lints everything, warnings being errors
+	$(call heading,clippy)
+	$(CARGO) clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+doc: ## builds the documentation, warnings being errors
+	$(call heading,doc)
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGO_FLAGS) --no-deps
+
+unit: ## runs the tests that need nothing but cargo
+	$(call heading,unit and in-process tests)
+	$(CARGO) test $(CARGO_FLAGS) --lib --bins --test it
+
+doctest: ## runs the examples of the documentation
+	$(call heading,doc tests)
+	$(CARGO) test $(CARGO_FLAGS) --doc
+
+broker-test: ## runs the tests against a real Apache Kafka, fetching it if need be
+	$(call heading,broker tests)
+	$(CARGO) test $(CARGO_FLAGS) --test broker -- --test-threads=$(BROKER_THREADS)
+
+fuzz: ## runs each fuzz target for FUZZ_SECONDS; needs a nightly toolchain
+	$(call heading,fuzz: $(FUZZ_TARGETS))
+	@[ -n '$(FUZZ_TARGETS)' ] || { echo 'there is no fuzz target'; exit 1; }
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		printf '\n==> fuzz %s\n' "$$target"; \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+schemas: ## writes the JSON Schemas and the AsyncAPI document to schemas/
+	$(CARGO) run $(CARGO_FLAGS) -- schemas --out schemas
+
+# A folder of the final name is always whole, since the jars get it all at once. The broker tests do
+# the same by themselves, and share the folder.
+kafka: ## fetches the Apache Kafka of the broker tests into the cache
+	$(call heading,Apache Kafka $(KAFKA_VERSION) in $(KAFKA_CACHE))
+	@if [ ! -d '$(KAFKA_CACHE)' ]; then \
+		mkdir -p '$(dir $(KAFKA_CACHE))' && \
+		fresh=$$(mktemp -d '$(KAFKA_CACHE).XXXXXX') && \
+		trap 'rm -rf "$$fresh"' EXIT && \
+		mvn -q -B -f $(POM) dependency:copy-dependencies -DincludeScope=runtime \
+			-DoutputDirectory="$$fresh/jars" && \
+		{ [ -d '$(KAFKA_CACHE)' ] || mv "$$fresh/jars" '$(KAFKA_CACHE)'; }; \
+	fi

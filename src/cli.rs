@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod check;
+pub mod dev;
+pub mod healthcheck;
+pub mod output;
+pub mod providers;
+pub mod schemas;
+pub mod send;
+pub mod serve;
+pub mod tail;
+pub mod topics;
+
+use crate::config::{self, Environment, Loaded};
+use crate::telemetry::{self, LogFormat};
+
+/// Receives telephony providers' webhooks, verifies and normalises them, and publishes them to Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version = version(), max_term_width = 100, after_help = MAIN_HELP)]
+pub struct Cli {
+    /// Configuration file [default: $TRUNKLINE_CONFIG, else ./trunkline.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Format of the log on standard error [default: $TRUNKLINE_LOG_FORMAT, else text]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged, in the syntax of RUST_LOG [default: $TRUNKLINE_LOG, else info, else warn for
+    /// commands that print results]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const MAIN_HELP: &str = "\
+Examples:
+  trunkline dev                        try it: no configuration, no Kafka
+  trunkline check --config my.toml     is my configuration right?
+  trunkline serve --config my.toml     run it
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Dev(dev::Dev),
+    Check(check::Check),
+    Send(send::Send),
+    Tail(tail::Tail),
+    Topics(topics::Topics),
+    Providers(providers::Providers),
+    Schemas(schemas::Schemas),
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Version and target, for bug reports.
+fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (schema 1.0)")
+}
+
+/// What every command may need.
+#[derive(Debug)]
+pub struct Context {
+    /// The configuration file that was named.
+    pub config: Option<PathBuf>,
+    /// The environment.
+    pub environment: Environment,
+}
+
+impl Context {
+    /// Loads the configuration and logs its warnings.
+    ///
+    /// # Errors
+    /// Every problem of it, and the mend where there is no configuration at all.
+    pub fn load(&self) -> anyhow::Result<Loaded> {
+        let file = config::find_file(self.config.as_deref(), &self.environment);
+        let loaded = config::load(file.as_deref(), &self.environment)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded)
+    }
+}
+
+/// Parses the command line, runs the command and turns its result into an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Dev(_));
+    let environment = config::environment();
+    let filter = cli.log.as_ref().or_else(|| environment.get("TRUNKLINE_LOG"));
+    let format = match cli.log_format {
+        Some(format) => format,
+        None => {
+            environment.get("TRUNKLINE_LOG_FORMAT").map_or(Ok(LogFormat::Text), |name| LogFormat::from_name(name))?
+        }
+    };
+    telemetry::init(format, filter.map_or(if serves { "info,actix_server=warn" } else { "warn" }, String::as_str))?;
+    let context = Context { config: cli.config, environment };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(command) => command.run(&context).await,
+            Command::Dev(command) => command.run(&context).await,
+            Command::Check(command) => command.run(&context).await,
+            Command::Send(command) => command.run(&context).await,
+            Command::Tail(command) => command.run(&context),
+            Command::Topics(command) => command.run(&context).await,
+            Command::Providers(command) => command.run(),
+            Command::Schemas(command) => command.run(),
+            Command::Healthcheck(command) => command.run(&context).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example() {
+        for command in Cli::command().get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{name}: {help}");
+            assert!(help.contains(&format!("trunkline {name}")), "{name}: {help}");
+        }
+    }
+}

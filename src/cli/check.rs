@@ -1,0 +1,91 @@
+//! `trunkline check`
+
+use std::process::ExitCode;
+
+use super::{Context, output};
+use crate::config::{KafkaSettings, Loaded};
+use crate::publish::kafka;
+use crate::publish::topics::{self, TopicState};
+
+/// Check the configuration and print it resolved, secrets redacted
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline check --config trunkline.toml
+  trunkline check --config trunkline.toml --online   also ask the brokers about the topics
+
+Tells every problem at once, with file, key and how to mend it. Exit code 0 or 1.")]
+pub struct Check {
+    /// Also check brokers, topics and their settings
+    #[arg(long)]
+    online: bool,
+}
+
+impl Check {
+    pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
+        let loaded = context.load()?;
+        let settings = &loaded.settings;
+        kafka::validate(&settings.kafka)?;
+        output::line(loaded.redacted.trim_end());
+        print_urls(&loaded);
+        if !self.online {
+            output::line("\nThe configuration holds.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let problems = online_problems(&settings.kafka).await?;
+        for problem in &problems {
+            output::error(problem);
+        }
+        if problems.is_empty() {
+            output::line("\nThe configuration holds, and the brokers agree.");
+        }
+        Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn print_urls(loaded: &Loaded) {
+    let server = &loaded.settings.server;
+    let base = server.public_url.clone().unwrap_or_else(|| format!("http://{}", server.listen));
+    output::line("\n# Webhook URLs:");
+    for source in &loaded.settings.sources {
+        let token = if source.url_token.is_some() { "   (and with /<token> at its end)" } else { "" };
+        output::line(&format!("#   {base}/webhooks/{}{token}", source.name));
+    }
+}
+
+async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>> {
+    let asked = settings.clone();
+    let mut states = tokio::task::spawn_blocking(move || topics::look(&asked)).await??;
+    if let Err(error) = topics::describe(settings, &mut states).await {
+        tracing::warn!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
+    }
+    let mut problems = Vec::new();
+    for state in &states {
+        advise(state);
+        problems.extend(problem_of(state, settings.create_topics));
+    }
+    Ok(problems)
+}
+
+fn problem_of(state: &TopicState, created_at_start: bool) -> Option<String> {
+    match state.partitions {
+        0 if created_at_start => {
+            output::line(&format!("# {} is not there yet; `trunkline serve` creates it", state.name));
+            None
+        }
+        0 => Some(format!("{}: is not there; create it with `trunkline topics --create`", state.name)),
+        _ => None,
+    }
+}
+
+/// Tells what is allowed and unwise.
+fn advise(state: &TopicState) {
+    let number = |name: &str| state.settings.get(name).and_then(|value| value.parse::<u64>().ok());
+    if state.replicas > 1 && number("min.insync.replicas") == Some(1) {
+        tracing::warn!("{}: min.insync.replicas is 1, so an acknowledged event may be on one broker only", state.name);
+    }
+    let least = u64::from(state.info.max_message_bytes.unwrap_or(1_048_576));
+    if number("max.message.bytes").is_some_and(|bytes| bytes < least - 1024) {
+        tracing::warn!("{}: max.message.bytes is below {least}; larger records would be refused", state.name);
+    }
+}

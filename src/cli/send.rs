@@ -1,0 +1,260 @@
+//! `trunkline send`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::dev::DEMO_ACCOUNT;
+use super::output;
+use crate::config::{Settings, Source};
+use crate::event::time::Time;
+use crate::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use crate::providers::{self, PROVIDERS, ProviderInfo};
+use crate::request::Method;
+
+/// Act as a provider: make a realistic webhook, sign it as the provider does, and send it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline send --list
+  trunkline send vonage message-status --source vonage-eu --config trunkline.toml
+  trunkline send vonage message-status --secret SECRET --set status=rejected --set error.title=1130
+  trunkline send vonage inbound-message --secret SECRET --count 100 --rate 20
+  trunkline send vonage message-status --secret SECRET --tamper
+
+Exit code 0 if every webhook was taken (with --tamper: if every one was refused).")]
+pub struct Send {
+    /// Provider, see --list
+    #[arg(required_unless_present = "list")]
+    provider: Option<String>,
+    /// Kind of webhook, see --list
+    #[arg(required_unless_present = "list")]
+    kind: Option<String>,
+    /// List providers and kinds
+    #[arg(long)]
+    list: bool,
+    /// Where to send it [default: the URL of --source, else the demo source of `trunkline dev`]
+    #[arg(long)]
+    url: Option<String>,
+    /// Take secret, account and URL from this source of the configuration
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Secret to sign with: text, env:NAME or file:PATH
+    #[arg(long, conflicts_with = "source")]
+    secret: Option<String>,
+    /// Account to sign for [default: that of --source, else that of `trunkline dev`]
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// Change a field of the body; a path such as error.title=1130, or := for JSON, such as sms:={}
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Send this body as it is, instead of a simulated one
+    #[arg(long, value_name = "FILE", conflicts_with = "set")]
+    file: Option<PathBuf>,
+    /// How many to send
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    count: u64,
+    /// At most this many a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Sign with a wrong secret
+    #[arg(long)]
+    tamper: bool,
+}
+
+struct Target {
+    url: String,
+    credentials: Credentials,
+}
+
+impl Send {
+    pub(super) async fn run(&self, context: &super::Context) -> anyhow::Result<ExitCode> {
+        let (Some(provider), Some(kind)) = (&self.provider, &self.kind) else {
+            list();
+            return Ok(ExitCode::SUCCESS);
+        };
+        let info = providers::find(provider)
+            .ok_or_else(|| anyhow::anyhow!("{provider:?} is not known; `trunkline send --list` names the providers"))?;
+        let simulation = find(info, kind)?;
+        let target = self.target(info, context)?;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        let mut as_wanted = 0;
+        let started = Instant::now();
+        for index in 0..self.count {
+            self.pace(started, index).await;
+            let request = self.request(info, simulation, &target.credentials, index)?;
+            as_wanted += u64::from(self.send(&client, &target.url, request).await?);
+        }
+        if self.count > 1 {
+            let seconds = started.elapsed().as_secs_f64();
+            let wanted = if self.tamper { "refused" } else { "taken" };
+            output::line(&format!("{as_wanted} of {} {wanted} in {seconds:.1} s", self.count));
+        }
+        Ok(if as_wanted == self.count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn target(&self, info: &'static ProviderInfo, context: &super::Context) -> anyhow::Result<Target> {
+        if let Some(name) = &self.source {
+            let settings = context.load()?.settings;
+            let source = settings.sources.iter().find(|source| source.name == *name);
+            let source = source.ok_or_else(|| anyhow::anyhow!("the configuration has no source {name:?}"))?;
+            return self.target_of_source(info, &settings, source);
+        }
+        let secret = self.secret.as_ref().map(|written| crate::config::Secret::resolve(written, &context.environment));
+        let secret = secret.transpose().map_err(anyhow::Error::msg)?.map(|secret| secret.value);
+        anyhow::ensure!(
+            secret.is_some() || !info.signs,
+            "--secret or --source is needed to sign; `trunkline dev` prints its secrets"
+        );
+        let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:8080/webhooks/{}-demo", info.name));
+        Ok(Target { url, credentials: self.credentials(None, secret) })
+    }
+
+    fn target_of_source(
+        &self,
+        info: &'static ProviderInfo,
+        settings: &Settings,
+        source: &Source,
+    ) -> anyhow::Result<Target> {
+        anyhow::ensure!(source.info.name == info.name, "the source {} is one of {}", source.name, source.info.title);
+        let token = source.url_token.as_ref().filter(|_| source.signature_secret.is_none());
+        let url = self.url.clone().unwrap_or_else(|| {
+            let token = token.map(|token| format!("/{}", token.expose_secret())).unwrap_or_default();
+            format!("{}/webhooks/{}{token}", base_url(settings), source.name)
+        });
+        Ok(Target { url, credentials: self.credentials(source.account_id.clone(), source.signature_secret.clone()) })
+    }
+
+    fn credentials(&self, account: Option<String>, secret: Option<SecretString>) -> Credentials {
+        let account_id = self.account.clone().or(account).unwrap_or_else(|| DEMO_ACCOUNT.to_owned());
+        Credentials { account_id, secret, tamper: self.tamper }
+    }
+
+    /// Keeps to the rate by the time since the start, so that a slow answer is made up for.
+    async fn pace(&self, started: Instant, index: u64) {
+        if let Some(rate) = self.rate {
+            let due = Duration::from_secs(1) * u32::try_from(index).unwrap_or(u32::MAX) / rate;
+            tokio::time::sleep_until((started + due).into()).await;
+        }
+    }
+
+    fn request(
+        &self,
+        info: &ProviderInfo,
+        simulation: &Simulation,
+        credentials: &Credentials,
+        index: u64,
+    ) -> anyhow::Result<SignedRequest> {
+        let now = Time::now();
+        let body = match &self.file {
+            Some(path) => std::fs::read(path).with_context(|| format!("{} can not be read", path.display()))?,
+            None => {
+                let seed = Seed { id: uuid::Uuid::new_v4().to_string(), now, index };
+                let mut body = (simulation.body)(&seed);
+                self.set.iter().try_for_each(|change| set(&mut body, change))?;
+                body.to_string().into_bytes()
+            }
+        };
+        Ok((info.sign)(credentials, now, body))
+    }
+
+    /// Sends one webhook and tells whether it was answered as wanted.
+    async fn send(&self, client: &reqwest::Client, url: &str, request: SignedRequest) -> anyhow::Result<bool> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        let started = Instant::now();
+        let mut builder = client.request(method, url).body(request.body);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value);
+        }
+        let response = builder.send().await.with_context(|| format!("nothing takes webhooks at {url}"))?;
+        let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+        let status = response.status();
+        let wanted = if self.tamper { status == reqwest::StatusCode::UNAUTHORIZED } else { status.is_success() };
+        let remark = if self.tamper && wanted { ", as it should be" } else { "" };
+        output::line(&format!("{status}{remark} ({milliseconds:.1} ms)"));
+        Ok(wanted)
+    }
+}
+
+fn list() {
+    let mut rows = Vec::new();
+    for info in PROVIDERS {
+        for simulation in info.simulations {
+            rows.push(vec![info.name.to_owned(), simulation.name.to_owned(), simulation.summary.to_owned()]);
+        }
+    }
+    output::table(&rows);
+}
+
+fn find(info: &ProviderInfo, kind: &str) -> anyhow::Result<&'static Simulation> {
+    let found =
+        info.simulations.iter().find(|simulation| simulation.name == kind || simulation.aliases.contains(&kind));
+    let names = || info.simulations.iter().map(|simulation| simulation.name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| anyhow::anyhow!("{} sends no {kind:?}; it sends: {}", info.title, names()))
+}
+
+fn base_url(settings: &Settings) -> String {
+    if let Some(url) = &settings.server.public_url {
+        return url.clone();
+    }
+    let mut address = settings.server.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// Changes one field. Text stays text, a number stays a number where the new value is one.
+fn set(body: &mut Value, change: &str) -> anyhow::Result<()> {
+    let (path, value) = change.split_once('=').context("--set takes FIELD=VALUE, such as status=rejected")?;
+    let (path, as_json) = path.strip_suffix(':').map_or((path, false), |path| (path, true));
+    let mut place = body;
+    for name in path.split('.') {
+        let object = place
+            .as_object_mut()
+            .with_context(|| format!("--set {path}: {name} is below a value that is no object"))?;
+        place = object.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
+    *place = match (as_json, place.is_number()) {
+        (true, _) => serde_json::from_str(value).with_context(|| format!("--set {path}: {value} is not JSON"))?,
+        (false, true) => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+        (false, false) => Value::from(value),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_changed_and_made_by_path() {
+        let mut body = json!({"status": "delivered", "error": {"code": 1300}});
+        for change in [
+            "status=rejected",
+            "error.code=1130",
+            "error.title=1130",
+            "sms:={\"count_total\":\"2\"}",
+            "to=447700900009",
+        ] {
+            set(&mut body, change).unwrap();
+        }
+        assert_eq!(
+            body,
+            json!({"status": "rejected", "error": {"code": 1130, "title": "1130"}, "sms": {"count_total": "2"}, "to": "447700900009"})
+        );
+        assert!(set(&mut body, "status").is_err());
+        assert!(set(&mut body, "status.x=1").is_err());
+        assert!(set(&mut body, "sms:=nonsense").is_err());
+    }
+}

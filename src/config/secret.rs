@@ -1,0 +1,60 @@
+//! Secrets: where they come from, and never what they are.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Environment;
+
+/// A secret and the words for where it comes from.
+#[derive(Clone)]
+pub struct Secret {
+    /// The secret.
+    pub value: SecretString,
+    /// `env:NAME`, `file:PATH` or `text`.
+    pub origin: String,
+}
+
+impl Secret {
+    /// Resolves `env:NAME`, `file:PATH` (a trailing line break is cut) or the text itself.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing. It never contains the secret.
+    pub fn resolve(written: &str, environment: &Environment) -> Result<Self, String> {
+        let (text, origin) = if let Some(name) = written.strip_prefix("env:") {
+            let value = environment.get(name);
+            (value.cloned().ok_or_else(|| format!("the environment variable {name} is not set"))?, written.to_owned())
+        } else if let Some(path) = written.strip_prefix("file:") {
+            let text =
+                std::fs::read_to_string(path).map_err(|error| format!("the file {path} can not be read ({error})"))?;
+            (text.trim_end_matches(['\r', '\n']).to_owned(), written.to_owned())
+        } else {
+            (written.to_owned(), "text".to_owned())
+        };
+        match text.is_empty() {
+            true => Err(format!("the secret ({origin}) is empty; an empty secret would let everybody in")),
+            false => Ok(Self { value: text.into(), origin }),
+        }
+    }
+
+    /// Whether the secret stands in the configuration itself.
+    pub fn is_literal(&self) -> bool {
+        self.origin == "text"
+    }
+
+    /// Number of bytes, for advice about weak secrets.
+    pub fn len(&self) -> usize {
+        self.value.expose_secret().len()
+    }
+
+    /// Never true of a resolved secret.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Secret(redacted, {})", self.origin)
+    }
+}

@@ -1,0 +1,424 @@
+//! Reading one table of the configuration, key by key.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use toml::{Table, Value};
+
+use super::document::Origins;
+use super::{Environment, Problem, Secret};
+
+/// What is found while the configuration is resolved.
+#[derive(Debug)]
+pub struct Report<'e> {
+    origins: Origins,
+    environment: &'e Environment,
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+    redacted: RefCell<String>,
+}
+
+impl<'e> Report<'e> {
+    /// Starts an empty report.
+    pub fn new(origins: Origins, environment: &'e Environment) -> Self {
+        let empty = RefCell::default;
+        Self { origins, environment, problems: empty(), warnings: RefCell::default(), redacted: RefCell::default() }
+    }
+
+    /// Problems, warnings, and the resolved configuration with secrets redacted.
+    pub fn into_parts(self) -> (Vec<Problem>, Vec<Problem>, String) {
+        (self.problems.into_inner(), self.warnings.into_inner(), self.redacted.into_inner())
+    }
+
+    fn problem_at(&self, key: String, message: String) -> Problem {
+        let variable = self.origins.variables.get(&key);
+        let origin = variable.unwrap_or(&self.origins.file).clone();
+        Problem { origin, key, message }
+    }
+
+    fn heading(&self, heading: &str) {
+        let mut redacted = self.redacted.borrow_mut();
+        let separator = if redacted.is_empty() { "" } else { "\n" };
+        redacted.push_str(separator);
+        redacted.push_str(heading);
+        redacted.push('\n');
+    }
+}
+
+/// One table. Reading a key removes it; what is left at the end is unknown and refused.
+#[derive(Debug)]
+pub struct Section<'r> {
+    path: String,
+    table: Table,
+    known: Vec<&'static str>,
+    report: &'r Report<'r>,
+}
+
+impl<'r> Section<'r> {
+    /// Starts at the top of the document.
+    pub fn root(table: Table, report: &'r Report<'r>) -> Self {
+        Self { path: String::new(), table, known: Vec::new(), report }
+    }
+
+    /// A table below this one; an empty one if it is not there.
+    pub fn section(&mut self, key: &'static str) -> Section<'r> {
+        let section = self.section_if_present(key);
+        section.unwrap_or_else(|| self.child(self.path_to(key), Table::new()))
+    }
+
+    /// A table below this one, if it is there.
+    pub fn section_if_present(&mut self, key: &'static str) -> Option<Section<'r>> {
+        match self.take(key)? {
+            Value::Table(table) => Some(self.child(self.path_to(key), table)),
+            other => {
+                self.problem(key, format!("expected a table, found {}", described(&other)));
+                None
+            }
+        }
+    }
+
+    /// The tables of an array of tables.
+    pub fn sections(&mut self, key: &'static str) -> Vec<Section<'r>> {
+        let list = match self.take(key) {
+            None => return Vec::new(),
+            Some(Value::Array(list)) => list,
+            Some(other) => {
+                self.problem(key, format!("expected tables, written [[{key}]], found {}", described(&other)));
+                return Vec::new();
+            }
+        };
+        let mut sections = Vec::new();
+        for (index, value) in list.into_iter().enumerate() {
+            let path = format!("{}.{index}", self.path_to(key));
+            match value {
+                Value::Table(table) => sections.push(self.child(path, table)),
+                other => self.problem(key, format!("expected a table, written [[{key}]], found {}", described(&other))),
+            }
+        }
+        sections
+    }
+
+    fn child(&self, path: String, table: Table) -> Section<'r> {
+        Section { path, table, known: Vec::new(), report: self.report }
+    }
+
+    /// Starts a block of the resolved configuration.
+    pub fn heading(&self, heading: &str) {
+        self.report.heading(heading);
+    }
+
+    /// Text, never empty.
+    pub fn text(&mut self, key: &'static str) -> Option<String> {
+        let text = match self.take(key)? {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            other => {
+                self.problem(key, format!("expected text in quotes, found {}", described(&other)));
+                return None;
+            }
+        };
+        if text.is_empty() {
+            self.problem(key, "is empty; leave the key out or give it a value".to_owned());
+            return None;
+        }
+        self.resolved(key, &quoted(&text));
+        Some(text)
+    }
+
+    /// Text, or a default.
+    pub fn text_or(&mut self, key: &'static str, default: &str) -> String {
+        self.defaulted(key, quoted(default), Self::text).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// Text in a form of its own, such as an address; `form` says which.
+    pub fn parsed<T: FromStr>(&mut self, key: &'static str, form: &str) -> Option<T> {
+        let text = self.text(key)?;
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.problem(key, format!("{} is not {form}", quoted(&text)));
+                None
+            }
+        }
+    }
+
+    /// Text in a form of its own, or a default.
+    pub fn parsed_or<T: FromStr + Display>(&mut self, key: &'static str, default: T, form: &str) -> T {
+        let printed = quoted(&default.to_string());
+        self.defaulted(key, printed, |section, key| section.parsed(key, form)).unwrap_or(default)
+    }
+
+    /// A whole number within a range.
+    pub fn number<T>(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<T>
+    where
+        T: TryFrom<i64>,
+    {
+        let value = self.take(key)?;
+        let number = match &value {
+            Value::Integer(number) => Some(*number),
+            Value::String(text) if self.is_from_environment(key) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let fitting = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
+        match (&fitting, number) {
+            (Some(_), Some(number)) => self.resolved(key, &number.to_string()),
+            _ => {
+                let (least, most) = range.into_inner();
+                self.problem(
+                    key,
+                    format!("expected a whole number from {least} to {most}, found {}", described(&value)),
+                );
+            }
+        }
+        fitting
+    }
+
+    /// A whole number within a range, or a default.
+    pub fn number_or<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<i64>) -> T
+    where
+        T: TryFrom<i64> + Display + Copy,
+    {
+        self.defaulted(key, default.to_string(), |section, key| section.number(key, range)).unwrap_or(default)
+    }
+
+    /// `true` or `false`, or a default.
+    pub fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+        let read = |section: &mut Self, key| {
+            let value = section.take(key)?;
+            let flag = match &value {
+                Value::Boolean(flag) => Some(*flag),
+                Value::String(text) if section.is_from_environment(key) => text.trim().parse().ok(),
+                _ => None,
+            };
+            match flag {
+                Some(flag) => section.resolved(key, &flag.to_string()),
+                None => section.problem(key, format!("expected true or false, found {}", described(&value))),
+            }
+            flag
+        };
+        self.defaulted(key, default.to_string(), read).unwrap_or(default)
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let word = self.text(key)?;
+        let chosen = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let names: Vec<String> = choices.iter().map(|(name, _)| quoted(name)).collect();
+            self.problem(key, format!("expected {}, found {}", names.join(" or "), quoted(&word)));
+        }
+        chosen
+    }
+
+    /// One of a few words; the first is the default.
+    pub fn choice_or_first<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> T {
+        let (name, default) = choices[0];
+        self.defaulted(key, quoted(name), |section, key| section.choice(key, choices)).unwrap_or(default)
+    }
+
+    /// A list of texts. A variable of the environment holds them separated by commas.
+    pub fn list(&mut self, key: &'static str) -> Vec<String> {
+        let texts = self.take_list(key);
+        if !texts.is_empty() {
+            let printed: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+            self.resolved(key, &format!("[{}]", printed.join(", ")));
+        }
+        texts
+    }
+
+    /// A list of texts in a form of their own.
+    pub fn parsed_list<T: FromStr>(&mut self, key: &'static str, form: &str) -> Vec<T> {
+        let texts = self.list(key);
+        let mut values = Vec::with_capacity(texts.len());
+        for text in texts {
+            match text.parse() {
+                Ok(value) => values.push(value),
+                Err(_) => self.problem(key, format!("{} is not {form}", quoted(&text))),
+            }
+        }
+        values
+    }
+
+    /// One secret.
+    pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        match self.take(key)? {
+            Value::String(written) => {
+                self.resolve_secret(key, &written).inspect(|secret| self.redacted(key, &[secret]))
+            }
+            other => {
+                self.problem(key, format!("expected \"env:NAME\" or \"file:PATH\", found {}", described(&other)));
+                None
+            }
+        }
+    }
+
+    /// A list of secrets, all of them in use.
+    pub fn secrets(&mut self, key: &'static str) -> Vec<Secret> {
+        let written = self.take_list(key);
+        let secrets: Vec<Secret> = written.iter().filter_map(|text| self.resolve_secret(key, text)).collect();
+        if !secrets.is_empty() {
+            self.redacted(key, &secrets.iter().collect::<Vec<_>>());
+        }
+        secrets
+    }
+
+    /// Every key that is left, as texts that may be secrets: for properties handed to a library.
+    pub fn remaining_as_secrets(&mut self) -> Vec<(String, Secret)> {
+        let table = std::mem::take(&mut self.table);
+        table.into_iter().filter_map(|(name, value)| self.property(name, value)).collect()
+    }
+
+    fn property(&mut self, name: String, value: Value) -> Option<(String, Secret)> {
+        let text = match value {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            Value::Boolean(flag) => flag.to_string(),
+            other => {
+                self.problem(&name, format!("expected text, a number or true or false, found {}", described(&other)));
+                return None;
+            }
+        };
+        let secret = match Secret::resolve(&text, self.report.environment) {
+            Ok(secret) => secret,
+            Err(message) => {
+                self.problem(&name, message);
+                return None;
+            }
+        };
+        let hidden = !secret.is_literal() || names_a_secret(&name);
+        let printed = if hidden { redacted_text(&[&secret]) } else { quoted(&text) };
+        self.resolved(&quoted(&name), &printed);
+        Some((name, secret))
+    }
+
+    fn resolve_secret(&self, key: &str, written: &str) -> Option<Secret> {
+        match Secret::resolve(written, self.report.environment) {
+            Ok(secret) => {
+                if secret.is_literal() && !self.is_from_environment(key) {
+                    self.warning(
+                        key,
+                        "holds the secret itself; \"env:NAME\" or \"file:PATH\" keeps it out of the file".to_owned(),
+                    );
+                }
+                Some(secret)
+            }
+            Err(message) => {
+                self.problem(key, message);
+                None
+            }
+        }
+    }
+
+    fn take_list(&mut self, key: &'static str) -> Vec<String> {
+        let list = match self.take(key) {
+            None => return Vec::new(),
+            Some(Value::Array(list)) => list,
+            Some(Value::String(text)) if self.is_from_environment(key) => {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                parts.map(|part| Value::String(part.to_owned())).collect()
+            }
+            Some(other) => {
+                self.problem(key, format!("expected a list such as [\"a\", \"b\"], found {}", described(&other)));
+                return Vec::new();
+            }
+        };
+        let mut texts = Vec::with_capacity(list.len());
+        for value in list {
+            match value {
+                Value::String(text) => texts.push(text),
+                other => self.problem(key, format!("expected texts in the list, found {}", described(&other))),
+            }
+        }
+        texts
+    }
+
+    /// Refuses every key that nothing has asked for.
+    pub fn finish(self) {
+        let known = self.known.join(", ");
+        for key in self.table.keys() {
+            let mend = match known.is_empty() {
+                true => "there are no keys here".to_owned(),
+                false => format!("the keys here are: {known}"),
+            };
+            self.problem(key, format!("unknown key; {mend}"));
+        }
+    }
+
+    /// Records a problem with a key of this table.
+    pub fn problem(&self, key: &str, message: String) {
+        let problem = self.report.problem_at(self.path_to(key), message);
+        self.report.problems.borrow_mut().push(problem);
+    }
+
+    /// Records something allowed and unwise.
+    pub fn warning(&self, key: &str, message: String) {
+        let warning = self.report.problem_at(self.path_to(key), message);
+        self.report.warnings.borrow_mut().push(warning);
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.table.remove(key)
+    }
+
+    /// Reads a key, and shows the default among the resolved values where it is not given.
+    fn defaulted<T>(
+        &mut self,
+        key: &'static str,
+        default: String,
+        read: impl FnOnce(&mut Self, &'static str) -> Option<T>,
+    ) -> Option<T> {
+        if !self.table.contains_key(key) {
+            self.resolved(key, &default);
+        }
+        read(self, key)
+    }
+
+    fn path_to(&self, key: &str) -> String {
+        match (self.path.is_empty(), key.is_empty()) {
+            (true, _) => key.to_owned(),
+            (false, true) => self.path.clone(),
+            (false, false) => format!("{}.{key}", self.path),
+        }
+    }
+
+    fn is_from_environment(&self, key: &str) -> bool {
+        self.report.origins.variables.contains_key(&self.path_to(key))
+    }
+
+    fn resolved(&self, key: &str, printed: &str) {
+        self.report.redacted.borrow_mut().push_str(&format!("{key} = {printed}\n"));
+    }
+
+    fn redacted(&self, key: &str, secrets: &[&Secret]) {
+        self.resolved(key, &redacted_text(secrets));
+    }
+}
+
+fn redacted_text(secrets: &[&Secret]) -> String {
+    let origins: Vec<&str> = secrets.iter().map(|secret| secret.origin.as_str()).collect();
+    format!("\"***\"  # {} from {}", if secrets.len() == 1 { "secret" } else { "secrets" }, origins.join(", "))
+}
+
+fn names_a_secret(name: &str) -> bool {
+    ["password", "secret", "token", "pem", "jaas", "oauthbearer.config"].iter().any(|word| name.contains(word))
+}
+
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+/// Names a value's type, and the value where it can not be a secret.
+fn described(value: &Value) -> String {
+    match value {
+        Value::String(_) => "text".to_owned(),
+        Value::Integer(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number}"),
+        Value::Boolean(flag) => flag.to_string(),
+        Value::Datetime(_) => "a date".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+    }
+}

@@ -1,0 +1,138 @@
+//! The normalised events: what they say, how they are identified and how they are written.
+//!
+//! Everything here is pure. A provider's mapping makes an [`Event`]; [`Event::into_record`] gives it
+//! its id, applies the privacy switches and writes it as one Kafka record.
+
+use serde::Serialize;
+
+pub mod address;
+pub mod envelope;
+pub mod id;
+pub mod kind;
+pub mod leftovers;
+pub mod message;
+pub mod money;
+pub mod network;
+pub mod privacy;
+pub mod time;
+
+use crate::json::{Members, Text};
+use id::{EventId, FactHash, Identity};
+use kind::Kind;
+use leftovers::Classes;
+use message::{InboundMessage, MessageStatus};
+use privacy::Privacy;
+use time::Time;
+
+/// One normalised event, borrowing its text from the request it was made of.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// The provider's product, such as `messages`.
+    pub product: &'static str,
+    /// The account that owns the fact at the provider: the narrowest one that every way of learning
+    /// the fact names.
+    pub account_id: Text<'a>,
+    /// The partner or master account.
+    pub parent_account_id: Option<Text<'a>>,
+    /// The provider's own id of the event.
+    pub provider_event_id: Option<Text<'a>>,
+    /// When it happened.
+    pub occurred: Occurrence,
+    /// What happened.
+    pub fact: Fact<'a>,
+    /// Members that the mapping did not consume.
+    pub leftovers: Leftovers<'a>,
+}
+
+/// The time of a fact, and whose word it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The instant; absent when the provider tells none.
+    pub at: Option<Time>,
+    /// Who told it.
+    pub source: OccurrenceSource,
+}
+
+/// Who told when a fact came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OccurrenceSource {
+    /// The provider, of the fact itself.
+    Provider,
+    /// The provider, of the moment in which it sent the webhook.
+    Push,
+    /// A carrier.
+    Carrier,
+    /// Nobody: only the time of reception is known.
+    Received,
+}
+
+impl Occurrence {
+    /// The provider's own time, or none told.
+    pub fn by_provider(at: Option<Time>) -> Self {
+        match at {
+            Some(_) => Self { at, source: OccurrenceSource::Provider },
+            None => Self { at: None, source: OccurrenceSource::Received },
+        }
+    }
+}
+
+/// What an event tells, by kind.
+#[derive(Debug)]
+pub enum Fact<'a> {
+    /// A message's delivery status.
+    MessageStatus(Box<MessageStatus<'a>>),
+    /// A message sent to the account.
+    InboundMessage(Box<InboundMessage<'a>>),
+}
+
+/// What a mapping did not consume, with the marks that its mapping gives its members.
+#[derive(Debug)]
+pub struct Leftovers<'a> {
+    /// The record's own members.
+    pub members: Members<'a>,
+    /// Which of them are personal.
+    pub classes: &'static Classes,
+}
+
+impl Fact<'_> {
+    /// The kind of event.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::MessageStatus(_) => Kind::MessageStatus,
+            Self::InboundMessage(_) => Kind::InboundMessage,
+        }
+    }
+
+    /// The provider's id of the thing the fact is about: the subject, and the end of the key.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::MessageStatus(fact) => &fact.message_id,
+            Self::InboundMessage(fact) => &fact.message_id,
+        }
+    }
+
+    /// Hash of what may still change of the fact, for the kinds where something may.
+    pub fn fact_hash(&self) -> Option<FactHash> {
+        match self {
+            Self::MessageStatus(fact) => Some(fact.fact_hash()),
+            Self::InboundMessage(_) => None,
+        }
+    }
+
+    fn event_id(&self, provider: &str, account_id: &str) -> EventId {
+        let compute =
+            |identity: &Identity<'_>| EventId::compute(provider, account_id, self.kind().info().id_name, identity);
+        match self {
+            Self::MessageStatus(fact) => fact.with_identity(compute),
+            Self::InboundMessage(fact) => compute(&Identity { id: &fact.message_id, x: "", y: "" }),
+        }
+    }
+
+    fn redact(&mut self, privacy: &Privacy) {
+        match self {
+            Self::MessageStatus(fact) => fact.redact(privacy),
+            Self::InboundMessage(fact) => fact.redact(privacy),
+        }
+    }
+}

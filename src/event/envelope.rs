@@ -1,0 +1,216 @@
+//! Writing an event as one Kafka record: CloudEvents 1.0 headers and a self-contained JSON value.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::id::{EventId, FactHash};
+use super::kind::{Kind, KindInfo, SCHEMA_VERSION, TopicInfo};
+use super::leftovers;
+use super::privacy::Privacy;
+use super::time::Time;
+use super::{Event, Fact, OccurrenceSource};
+
+/// RFC 3986 unreserved characters stay as they are in the account's part of `ce_source`.
+const ACCOUNT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How an event is laid out in a Kafka record (CloudEvents Kafka protocol binding).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Attributes in headers `ce_*`, the value is the data object.
+    #[default]
+    Binary,
+    /// The value is the whole CloudEvent.
+    Structured,
+}
+
+/// How we learnt a fact, published as the member `ingest`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ingest {
+    /// `webhook`, `poll`, `report` or `replay`.
+    pub via: &'static str,
+    /// How far the request was verified.
+    pub verification: &'static str,
+    /// By which scheme.
+    pub scheme: &'static str,
+    /// Id of the raw request.
+    pub raw_id: String,
+}
+
+/// Everything about an event that does not depend on the provider's message.
+#[derive(Debug)]
+pub struct Origin<'o> {
+    /// Name of the provider.
+    pub provider: &'static str,
+    /// Name of the source in the configuration.
+    pub source_name: &'o str,
+    /// When the request was read.
+    pub received_at: Time,
+    /// How we learnt it.
+    pub ingest: &'o Ingest,
+}
+
+/// One record, ready to be produced. It owns everything, so that it outlives its request.
+#[derive(Debug)]
+pub struct Record {
+    /// The topic, without the configured prefix.
+    pub topic: &'static TopicInfo,
+    /// The Kafka key.
+    pub key: String,
+    /// Names and values of the headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The value.
+    pub value: Vec<u8>,
+    /// The kind of event; a dead letter is none.
+    pub kind: Option<Kind>,
+    /// Identity for the duplicate window; dead letters have none.
+    pub identity: Option<(EventId, Option<FactHash>)>,
+}
+
+#[derive(Serialize)]
+struct Common<'e> {
+    schema_version: &'static str,
+    event_id: EventId,
+    kind: &'static str,
+    provider: &'static str,
+    product: &'static str,
+    account_id: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_account_id: Option<&'e str>,
+    source_name: &'e str,
+    occurred_at: Option<Time>,
+    occurred_at_source: OccurrenceSource,
+    received_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_event_id: Option<&'e str>,
+    ingest: &'e Ingest,
+}
+
+impl Event<'_> {
+    /// Gives the event its id, applies the privacy switches and writes it.
+    ///
+    /// # Errors
+    /// Only if the event could not be written as JSON, which its types do not allow.
+    pub fn into_record(
+        mut self,
+        origin: &Origin<'_>,
+        privacy: &Privacy,
+        mode: Mode,
+    ) -> Result<Record, serde_json::Error> {
+        let info = self.fact.kind().info();
+        let id = self.fact.event_id(origin.provider, &self.account_id);
+        let fact_hash = self.fact.fact_hash();
+        self.fact.redact(privacy);
+        let attributes = self.attributes(info, id, fact_hash, origin);
+        let data = self.data(info, id, origin, privacy)?;
+        let key = format!("{}:{}:{}", origin.provider, self.account_id, self.fact.subject());
+        let (headers, value) = match mode {
+            Mode::Binary => (binary_headers(attributes, key.clone()), data),
+            Mode::Structured => structured(attributes, &key, &data)?,
+        };
+        Ok(Record { topic: info.topic, key, headers, value, kind: Some(info.kind), identity: Some((id, fact_hash)) })
+    }
+
+    /// The CloudEvents attributes, without the partition key.
+    fn attributes(&self, info: &KindInfo, id: EventId, fact_hash: Option<FactHash>, origin: &Origin<'_>) -> Attributes {
+        let account = utf8_percent_encode(&self.account_id, ACCOUNT);
+        let received_at = origin.received_at.to_string();
+        let time = self.occurred.at.map_or_else(|| received_at.clone(), |at| at.to_string());
+        let mut attributes = Vec::with_capacity(12);
+        attributes.extend([
+            ("ce_specversion", "1.0".to_owned()),
+            ("ce_id", id.to_string()),
+            ("ce_source", format!("/{}/{account}", origin.provider)),
+            ("ce_type", info.ce_type.to_owned()),
+            ("ce_subject", self.fact.subject().to_owned()),
+            ("ce_time", time),
+            ("ce_dataschema", info.dataschema.to_owned()),
+            ("ce_recordedtime", received_at),
+        ]);
+        attributes.extend(fact_hash.map(|hash| ("ce_facthash", hash.to_string())));
+        attributes
+    }
+
+    fn data(
+        &self,
+        info: &KindInfo,
+        id: EventId,
+        origin: &Origin<'_>,
+        privacy: &Privacy,
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        let common = Common {
+            schema_version: SCHEMA_VERSION,
+            event_id: id,
+            kind: info.name,
+            provider: origin.provider,
+            product: self.product,
+            account_id: &self.account_id,
+            parent_account_id: self.parent_account_id.as_deref(),
+            source_name: origin.source_name,
+            occurred_at: self.occurred.at,
+            occurred_at_source: self.occurred.source,
+            received_at: origin.received_at,
+            provider_event_id: self.provider_event_id.as_deref(),
+            ingest: origin.ingest,
+        };
+        let mut out = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut out, &common)?;
+        match &self.fact {
+            Fact::MessageStatus(fact) => append_members(&mut out, fact)?,
+            Fact::InboundMessage(fact) => append_members(&mut out, fact)?,
+        }
+        self.append_leftovers(&mut out, privacy);
+        Ok(out)
+    }
+
+    fn append_leftovers(&self, out: &mut Vec<u8>, privacy: &Privacy) {
+        match leftovers::write(&self.leftovers.members, self.leftovers.classes, privacy) {
+            Ok(None) => {}
+            Ok(Some(object)) => append_member(out, "provider_data", &object),
+            Err(leftovers::TooLarge) => append_member(out, "provider_data_truncated", "true"),
+        }
+    }
+}
+
+type Attributes = Vec<(&'static str, String)>;
+
+/// Appends the members of another object to the object that `out` ends with. Writing the two halves
+/// one after the other costs less than collecting them in a map, as `serde(flatten)` would.
+fn append_members(out: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
+    out.pop();
+    let seam = out.len();
+    serde_json::to_writer(&mut *out, object)?;
+    out[seam] = b',';
+    Ok(())
+}
+
+fn append_member(out: &mut Vec<u8>, name: &str, json: &str) {
+    out.pop();
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(json.as_bytes());
+    out.push(b'}');
+}
+
+fn binary_headers(mut attributes: Attributes, key: String) -> Attributes {
+    attributes.push(("ce_partitionkey", key));
+    attributes.push(("content-type", "application/json".to_owned()));
+    attributes
+}
+
+/// The whole CloudEvent as the value (CloudEvents JSON format). Its attributes have no prefix there.
+fn structured(attributes: Attributes, key: &str, data: &[u8]) -> Result<(Attributes, Vec<u8>), serde_json::Error> {
+    let mut out = Vec::with_capacity(data.len() + 512);
+    out.push(b'{');
+    let named = attributes.iter().map(|(name, value)| (name.trim_start_matches("ce_"), value.as_str()));
+    for (name, value) in named.chain([("partitionkey", key), ("datacontenttype", "application/json")]) {
+        serde_json::to_writer(&mut out, name)?;
+        out.push(b':');
+        serde_json::to_writer(&mut out, value)?;
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"data\":");
+    out.extend_from_slice(data);
+    out.push(b'}');
+    Ok((vec![("content-type", "application/cloudevents+json".to_owned())], out))
+}

@@ -1,0 +1,296 @@
+//! `provider_data`: the members that no mapping consumed, at their own paths, as they were written.
+//!
+//! The privacy switches hold here too. A provider's mapping marks its personal members by path; links
+//! to recordings and media are never published, whatever the switches say.
+
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
+
+use super::privacy::{NamePolicy, Privacy, Redacted, TextPolicy};
+use crate::json::{self, Member, Members, Value};
+
+/// More than this is left out whole, and the event says so.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Deeper nesting than this is left out whole: many consumers' parsers stop at a fixed depth.
+const MAX_DEPTH: usize = 32;
+
+/// What a member says about people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing.
+    Plain,
+    /// A phone number or user id.
+    Number,
+    /// A name.
+    Name,
+    /// What somebody wrote, said or pressed.
+    Content,
+    /// A link to media, recordings or our own callbacks.
+    Link,
+}
+
+/// A mapping's marks: paths joined by `.`, each holding for everything below it.
+#[derive(Debug)]
+pub struct Classes {
+    /// Marked paths.
+    pub marked: &'static [(&'static str, Class)],
+    /// The class of members at the top that are not marked.
+    pub otherwise: Class,
+}
+
+/// The leftovers did not fit: they are too long or nested too deep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// Writes the leftovers as one JSON object.
+///
+/// # Errors
+/// [`TooLarge`] beyond 64 KiB or 32 levels.
+pub fn write(members: &Members<'_>, classes: &Classes, privacy: &Privacy) -> Result<Option<String>, TooLarge> {
+    if members.iter().all(|member| is_settled(member)) {
+        return Ok(None);
+    }
+    let mut writer = Writer { out: String::new(), path: String::new(), classes, privacy };
+    let written = writer.object(members, classes.otherwise, 0)?;
+    Ok(written.then_some(writer.out))
+}
+
+/// The common case, told without building anything: used, or empty.
+fn is_settled(member: &Member<'_>) -> bool {
+    match member.opened() {
+        Some(opened) => opened.iter().all(is_settled),
+        None => member.is_used() || is_empty(&member.value),
+    }
+}
+
+fn is_empty(value: &Value<'_>) -> bool {
+    match value {
+        Value::Json(raw) => matches!(raw.get(), "null" | "\"\"" | "{}" | "[]"),
+        Value::Field(text) => text.is_empty(),
+    }
+}
+
+struct Writer<'w> {
+    out: String,
+    path: String,
+    classes: &'w Classes,
+    privacy: &'w Privacy,
+}
+
+impl Writer<'_> {
+    /// Writes an object and tells whether anything was in it; an empty one leaves no trace.
+    fn object(&mut self, members: &Members<'_>, inherited: Class, depth: usize) -> Result<bool, TooLarge> {
+        if depth > MAX_DEPTH || self.out.len() > MAX_BYTES {
+            return Err(TooLarge);
+        }
+        let start = self.out.len();
+        let mut separator = '{';
+        let last: HashMap<&str, usize> = members.iter().enumerate().map(|(at, member)| (&*member.name, at)).collect();
+        for (index, member) in members.iter().enumerate() {
+            if last[&*member.name] == index && self.member(member, separator, inherited, depth)? {
+                separator = ',';
+            }
+        }
+        match separator {
+            '{' => self.out.truncate(start),
+            _ => self.out.push('}'),
+        }
+        Ok(separator == ',')
+    }
+
+    fn member(
+        &mut self,
+        member: &Member<'_>,
+        separator: char,
+        inherited: Class,
+        depth: usize,
+    ) -> Result<bool, TooLarge> {
+        let start = self.out.len();
+        let path_length = self.path.len();
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(&member.name);
+        let class = self.class_of(&member.name, inherited);
+        self.out.push(separator);
+        self.out.push_str(&quoted(&member.name));
+        self.out.push(':');
+        let written = self.member_value(member, class, depth)?;
+        self.path.truncate(path_length);
+        if !written {
+            self.out.truncate(start);
+        }
+        if self.out.len() > MAX_BYTES { Err(TooLarge) } else { Ok(written) }
+    }
+
+    fn class_of(&self, name: &str, inherited: Class) -> Class {
+        let marked = self.classes.marked.iter().find(|(path, _)| *path == self.path);
+        match marked {
+            Some((_, class)) => *class,
+            None if is_link_name(name) => Class::Link,
+            None => inherited,
+        }
+    }
+
+    fn member_value(&mut self, member: &Member<'_>, class: Class, depth: usize) -> Result<bool, TooLarge> {
+        if let Some(opened) = member.opened() {
+            return self.object(opened, class, depth + 1);
+        }
+        if member.is_used() || is_empty(&member.value) {
+            return Ok(false);
+        }
+        match &member.value {
+            Value::Json(raw) => self.value(raw, class, depth + 1),
+            Value::Field(text) => Ok(self.scalar(&quoted(text), text, class)),
+        }
+    }
+
+    fn value(&mut self, raw: &RawValue, class: Class, depth: usize) -> Result<bool, TooLarge> {
+        let hash_whole = class == Class::Content && self.privacy.message_text == TextPolicy::Hash;
+        match raw.get().as_bytes().first() {
+            Some(b'{') if !hash_whole => {
+                let members = Members::parse(raw.get()).map_err(|_| TooLarge)?;
+                self.object(&members, class, depth)
+            }
+            Some(b'[') if !hash_whole => self.array(raw, class, depth),
+            Some(b'"') => {
+                let text = json::string_of(raw).unwrap_or_default();
+                Ok(self.scalar(&readable(raw, &text), &text, class))
+            }
+            _ => Ok(self.scalar(raw.get(), raw.get(), class)),
+        }
+    }
+
+    /// Writes the elements that may be published; an array of which nothing is left is left out.
+    fn array(&mut self, raw: &RawValue, class: Class, depth: usize) -> Result<bool, TooLarge> {
+        if depth > MAX_DEPTH || raw.get().len() > MAX_BYTES {
+            return Err(TooLarge);
+        }
+        let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| TooLarge)?;
+        let start = self.out.len();
+        let mut separator = '[';
+        for item in items {
+            let before = self.out.len();
+            self.out.push(separator);
+            match self.value(item, class, depth + 1)? {
+                true => separator = ',',
+                false => self.out.truncate(before),
+            }
+        }
+        match separator {
+            '[' => self.out.truncate(start),
+            _ => self.out.push(']'),
+        }
+        Ok(separator == ',')
+    }
+
+    /// Writes one string, number or word as its class allows. `json` is its JSON text.
+    fn scalar(&mut self, json: &str, text: &str, class: Class) -> bool {
+        let redacted = match class {
+            Class::Plain => Redacted::Kept,
+            Class::Number => self.privacy.number(text),
+            Class::Name if self.privacy.names == NamePolicy::Keep => Redacted::Kept,
+            Class::Name | Class::Link => Redacted::Dropped,
+            Class::Content => match self.privacy.message_text {
+                TextPolicy::Keep => Redacted::Kept,
+                TextPolicy::Hash => self.privacy.hashed(text),
+                TextPolicy::Drop => Redacted::Dropped,
+            },
+        };
+        match redacted {
+            Redacted::Kept => self.out.push_str(json),
+            Redacted::Masked(text) | Redacted::Hashed(text) => self.out.push_str(&quoted(&text)),
+            Redacted::Dropped => return false,
+        }
+        true
+    }
+}
+
+/// The string as received, unless it holds an unpaired surrogate, which consumers could not read.
+fn readable(raw: &RawValue, text: &str) -> String {
+    match text.contains('\u{fffd}') {
+        true => quoted(text),
+        false => raw.get().to_owned(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn is_link_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let known = ["url", "href", "link", "_links", "_self", "uri"];
+    known.contains(&name.as_str()) || name.ends_with("_url") || name.ends_with("_uri") || name.ends_with("_link")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASSES: Classes = Classes {
+        marked: &[("who", Class::Number), ("profile", Class::Name), ("body", Class::Content)],
+        otherwise: Class::Plain,
+    };
+
+    fn left(json: &str, use_them: impl FnOnce(&Members<'_>), privacy: &Privacy) -> Option<String> {
+        let members = Members::parse(json).unwrap();
+        use_them(&members);
+        write(&members, &CLASSES, privacy).unwrap()
+    }
+
+    #[test]
+    fn only_unused_members_are_left_at_their_own_path_and_as_written() {
+        let json = r#"{"a":"1","usage":{"price":"2","vat":1.10e2},"n":null,"e":"","new":{"x":[1, 2],"e":""}}"#;
+        let written = left(
+            json,
+            |members| {
+                members.text("a");
+                members.object("usage").unwrap().text("price");
+            },
+            &Privacy::default(),
+        );
+        assert_eq!(written.unwrap(), r#"{"usage":{"vat":1.10e2},"new":{"x":[1,2]}}"#);
+    }
+
+    #[test]
+    fn everything_used_leaves_nothing() {
+        assert_eq!(left(r#"{"a":"1","b":{}}"#, |members| drop(members.text("a")), &Privacy::default()), None);
+    }
+
+    #[test]
+    fn personal_members_follow_the_switches_and_links_are_never_published() {
+        let json = r#"{"who":"447700900000","profile":{"name":"Ann"},"body":{"caption":"hi","url":"https://x"},
+                       "recording_url":"https://y","_links":{"self":{"href":"z"}}}"#;
+        let open = Privacy { message_text: TextPolicy::Keep, ..Privacy::default() };
+        assert_eq!(
+            left(json, |_| {}, &open).unwrap(),
+            r#"{"who":"447700900000","profile":{"name":"Ann"},"body":{"caption":"hi"}}"#
+        );
+        let closed = Privacy {
+            numbers: super::super::privacy::NumberPolicy::Drop,
+            names: NamePolicy::Drop,
+            ..Privacy::default()
+        };
+        assert_eq!(left(json, |_| {}, &closed), None);
+    }
+
+    #[test]
+    fn too_much_is_left_out_whole() {
+        let privacy = Privacy::default();
+        let long = format!(r#"{{"x":"{}"}}"#, "y".repeat(MAX_BYTES));
+        let deep = format!(r#"{{"x":{}{}}}"#, r#"{"a":"#.repeat(40), "1".to_owned() + &"}".repeat(40));
+        let deep_array = format!(r#"{{"x":{}{}}}"#, "[".repeat(9000), "]".repeat(9000));
+        for json in [long, deep, deep_array] {
+            let members = Members::parse(&json).unwrap();
+            assert_eq!(write(&members, &CLASSES, &privacy), Err(TooLarge));
+        }
+    }
+
+    #[test]
+    fn of_repeated_names_the_last_is_left() {
+        assert_eq!(left(r#"{"z":1,"z":2}"#, |_| {}, &Privacy::default()).unwrap(), r#"{"z":2}"#);
+    }
+}

@@ -1,0 +1,142 @@
+//! From an HTTP request to a [`RawRequest`], and from its outcome to an answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
+
+use super::answer::Answer;
+use super::body::{self, Body, BodyError, Budget};
+use super::peer;
+use crate::config::ServerSettings;
+use crate::event::time::Time;
+use crate::ingest::{ActiveSource, Ingest, Outcome};
+use crate::request::{Headers, Method, RawRequest};
+use crate::telemetry::metrics::RequestOutcome;
+
+const PREFIX: &str = "/webhooks/";
+
+/// What every webhook needs.
+#[derive(Debug)]
+pub struct State {
+    ingest: Arc<Ingest>,
+    budget: Budget,
+    read_timeout: Duration,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl State {
+    /// Prepares the receiver.
+    pub fn new(settings: &ServerSettings, ingest: Arc<Ingest>) -> Self {
+        let budget = Budget::new(settings.max_in_flight_bytes, ingest.metrics().in_flight_bytes.clone());
+        let trusted_proxies = settings.trusted_proxies.clone();
+        Self { ingest, budget, read_timeout: settings.read_timeout, trusted_proxies }
+    }
+}
+
+/// Receives any request.
+pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
+    let started = Instant::now();
+    let answer = answer(&request, payload, &state).await;
+    state.ingest.metrics().request_duration.observe(started.elapsed().as_secs_f64());
+    answer.into_response()
+}
+
+async fn answer(request: &HttpRequest, payload: web::Payload, state: &State) -> Answer {
+    let Some(target) = Target::of(request.uri().path()) else { return Answer::NotFound };
+    let Some(active) = state.ingest.source(target.source) else {
+        state.ingest.metrics().unknown_source.inc();
+        return Answer::NotFound;
+    };
+    let Some(method) = method_of(request, active) else {
+        active.metrics.request(RequestOutcome::MethodNotAllowed);
+        return Answer::MethodNotAllowed(active.source.info.methods);
+    };
+    let mut reservation = state.budget.reserve();
+    let headers = request.headers();
+    let limit = active.source.max_body_bytes;
+    let body =
+        body::read(payload, content_length(headers), is_gzip(headers), limit, state.read_timeout, &mut reservation);
+    match body.await {
+        Ok(body) => take(request, state, active, method, &target, &body).await,
+        Err(error) => refused_body(active, error),
+    }
+}
+
+async fn take(
+    request: &HttpRequest,
+    state: &State,
+    active: &ActiveSource,
+    method: Method,
+    target: &Target<'_>,
+    body: &Body,
+) -> Answer {
+    let headers = request.headers();
+    let forwarded_for: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(|value| value.as_bytes()).collect();
+    let peer = request.peer_addr().map(|address| address.ip());
+    let raw = RawRequest {
+        method,
+        path: &target.shown_path(),
+        url_token: target.token.as_deref(),
+        query: request.uri().query().unwrap_or_default(),
+        headers: Headers::new(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
+        body: &body.bytes,
+        undecodable: body.undecodable,
+        remote_addr: peer::remote_addr(peer, forwarded_for.into_iter(), &state.trusted_proxies),
+        received_at: Time::now(),
+    };
+    match state.ingest.take(active, &raw).await {
+        Outcome::Durable => Answer::Ok,
+        Outcome::Unauthenticated => Answer::Unauthorized,
+        Outcome::Unavailable => Answer::Unavailable,
+    }
+}
+
+fn refused_body(active: &ActiveSource, error: BodyError) -> Answer {
+    let (outcome, answer) = match error {
+        BodyError::TooLarge => (RequestOutcome::TooLarge, Answer::ContentTooLarge),
+        BodyError::TimedOut => (RequestOutcome::TimedOut, Answer::RequestTimeout),
+        BodyError::Incomplete => (RequestOutcome::Incomplete, Answer::Incomplete),
+        BodyError::Busy => (RequestOutcome::Unavailable, Answer::Unavailable),
+    };
+    active.metrics.request(outcome);
+    answer
+}
+
+/// `/webhooks/<source>` or `/webhooks/<source>/<token>`.
+struct Target<'p> {
+    source: &'p str,
+    token: Option<String>,
+}
+
+impl<'p> Target<'p> {
+    fn of(path: &'p str) -> Option<Self> {
+        let rest = path.strip_prefix(PREFIX)?;
+        let (source, token) = rest.split_once('/').unwrap_or((rest, ""));
+        let token = (!token.is_empty()).then(|| percent_decode_str(token).decode_utf8_lossy().into_owned());
+        Some(Self { source, token })
+    }
+
+    fn shown_path(&self) -> String {
+        let token = if self.token.is_some() { "/***" } else { "" };
+        format!("{PREFIX}{}{token}", self.source)
+    }
+}
+
+fn method_of(request: &HttpRequest, active: &ActiveSource) -> Option<Method> {
+    let name = request.method().as_str();
+    active.source.info.methods.iter().find(|method| method.as_str() == name).copied()
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Only gzip is undone. Bytes in any other encoding are authenticated as they came.
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).map(str::trim);
+    encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip"))
+}

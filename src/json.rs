@@ -1,0 +1,294 @@
+//! Reading a provider's JSON object without losing anything of it.
+//!
+//! [`Members`] keeps every member as the exact text that was received and opens a value only when a
+//! mapping asks for it. Numbers therefore keep all their digits, a member of an unexpected type costs
+//! nothing, and what no mapping asked for can be handed on verbatim as `provider_data`.
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Text borrowed from a request where it needed no unescaping.
+pub type Text<'a> = Cow<'a, str>;
+
+/// More members than this in one object is not something a provider sends. The bound keeps the
+/// memory of a parsed request in proportion to its bytes.
+const MAX_MEMBERS: usize = 4096;
+
+/// The members of one JSON object, or of one form, in the order received.
+#[derive(Debug, Default)]
+pub struct Members<'a> {
+    list: Vec<Member<'a>>,
+}
+
+/// One member, and what a mapping has done with it so far.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// The member's name as the provider wrote it.
+    pub name: Text<'a>,
+    /// The member's value as received.
+    pub value: Value<'a>,
+    used: Cell<bool>,
+    opened: OnceCell<Members<'a>>,
+}
+
+/// A value as received: JSON text, or the text of a form field.
+#[derive(Debug, Clone)]
+pub enum Value<'a> {
+    /// Valid JSON text, exactly as it was written.
+    Json(&'a RawValue),
+    /// A decoded form or query field.
+    Field(Text<'a>),
+}
+
+impl<'a> Members<'a> {
+    /// Parses one JSON object. A leading byte order mark is tolerated.
+    ///
+    /// # Errors
+    /// When the text is not one JSON object, or has more than 4096 members.
+    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let members = deserializer.deserialize_map(ObjectVisitor)?;
+        deserializer.end()?;
+        Ok(members)
+    }
+
+    /// Takes decoded form or query fields.
+    pub fn from_fields(fields: impl IntoIterator<Item = (Text<'a>, Text<'a>)>) -> Self {
+        let list =
+            fields.into_iter().take(MAX_MEMBERS).map(|(name, text)| Member::new(name, Value::Field(text))).collect();
+        Self { list }
+    }
+
+    /// Whether a member of this name is there at all, whatever its type.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Whether the member is there and is a JSON string.
+    pub fn is_string(&self, name: &str) -> bool {
+        self.starts_with(name, b'"')
+    }
+
+    /// Whether the member is there and is a JSON object.
+    pub fn is_object(&self, name: &str) -> bool {
+        self.starts_with(name, b'{')
+    }
+
+    /// The text of a string member. Empty or blank text counts as absent.
+    pub fn text(&self, name: &str) -> Option<Text<'a>> {
+        let member = self.find(name)?;
+        let text = member.value.text().filter(|text| !text.trim().is_empty())?;
+        member.used.set(true);
+        Some(text)
+    }
+
+    /// The text of a string or number member, a number exactly as it was written.
+    pub fn text_or_number(&self, name: &str) -> Option<Text<'a>> {
+        let member = self.find(name)?;
+        match member.value.number() {
+            Some(number) => {
+                member.used.set(true);
+                Some(Cow::Borrowed(number))
+            }
+            None => self.text(name),
+        }
+    }
+
+    /// Reads a member with `read`; a value that `read` does not accept counts as absent and stays
+    /// among the leftovers.
+    pub fn read<T>(&self, name: &str, read: impl FnOnce(Text<'a>) -> Option<T>) -> Option<T> {
+        let member = self.find(name)?;
+        let was_used = member.used.get();
+        let value = self.text_or_number(name).and_then(read);
+        member.used.set(was_used || value.is_some());
+        value
+    }
+
+    /// Opens a member that is an object. Its own members are then used or left one by one.
+    pub fn object(&self, name: &str) -> Option<&Members<'a>> {
+        let member = self.find(name)?;
+        if let Some(opened) = member.opened.get() {
+            return Some(opened);
+        }
+        let Value::Json(raw) = member.value else { return None };
+        let parsed = Members::parse(raw.get()).ok()?;
+        Some(member.opened.get_or_init(|| parsed))
+    }
+
+    /// The number of elements of an array member.
+    pub fn array_len(&self, name: &str) -> Option<usize> {
+        let Value::Json(raw) = self.find(name)?.value else { return None };
+        let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+        Some(items.len())
+    }
+
+    /// All members, for a walk over what is left. Of members with one name only the last counts.
+    pub fn iter(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.list.iter()
+    }
+
+    /// The last member of that name: the reading of repeated names that most JSON parsers share.
+    fn find(&self, name: &str) -> Option<&Member<'a>> {
+        self.list.iter().rev().find(|member| member.name == name)
+    }
+
+    fn starts_with(&self, name: &str, first: u8) -> bool {
+        match self.find(name).map(|member| &member.value) {
+            Some(Value::Json(raw)) => raw.get().as_bytes().first() == Some(&first),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Member<'a> {
+    fn new(name: Text<'a>, value: Value<'a>) -> Self {
+        Self { name, value, used: Cell::new(false), opened: OnceCell::new() }
+    }
+
+    /// Whether a mapping has taken this member's value.
+    pub fn is_used(&self) -> bool {
+        self.used.get()
+    }
+
+    /// The member's own members, if a mapping opened it.
+    pub fn opened(&self) -> Option<&Members<'a>> {
+        self.opened.get()
+    }
+}
+
+impl<'a> Value<'a> {
+    fn text(&self) -> Option<Text<'a>> {
+        match self {
+            Self::Json(raw) => string_of(raw),
+            Self::Field(text) => Some(text.clone()),
+        }
+    }
+
+    fn number(&self) -> Option<&'a str> {
+        let Self::Json(raw) = self else { return None };
+        let text = raw.get();
+        matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')).then_some(text)
+    }
+}
+
+/// Decodes a JSON string. Text with an unpaired surrogate, which JSON's grammar allows and Unicode
+/// does not, is decoded with replacement characters rather than refused.
+pub fn string_of<'a>(raw: &'a RawValue) -> Option<Text<'a>> {
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    let decoded = serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| lossy_string(raw.get()));
+    Some(Cow::Owned(decoded))
+}
+
+fn lossy_string(json: &str) -> String {
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = String;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a JSON string")
+        }
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    deserializer.deserialize_bytes(Bytes).unwrap_or_default()
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::with_capacity(12);
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            if list.len() == MAX_MEMBERS {
+                return Err(serde::de::Error::custom("more than 4096 members in one object"));
+            }
+            list.push(Member::new(name, Value::Json(map.next_value()?)));
+        }
+        Ok(Members { list })
+    }
+}
+
+/// Reads a member's name without copying it where it needs no unescaping.
+struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Text<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Text<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_digits_and_used_members_are_marked() {
+        let members = Members::parse(r#"{"price":0.03330000000000000001,"n":"7","x":[1]}"#).unwrap();
+        assert_eq!(members.text_or_number("price").unwrap(), "0.03330000000000000001");
+        assert_eq!(members.text_or_number("n").unwrap(), "7");
+        assert_eq!(members.text("x"), None);
+        let used: Vec<bool> = members.iter().map(Member::is_used).collect();
+        assert_eq!(used, [true, true, false]);
+    }
+
+    #[test]
+    fn the_last_of_repeated_names_counts() {
+        let members = Members::parse(r#"{"a":"1","a":"2"}"#).unwrap();
+        assert_eq!(members.text("a").unwrap(), "2");
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_unpaired_surrogates_replaced() {
+        let members = Members::parse(r#"{"a":"\u00e9\n","b":"x\ud800y","\u0063":"z"}"#).unwrap();
+        assert_eq!(members.text("a").unwrap(), "é\n");
+        assert!(members.text("b").unwrap().contains('\u{fffd}'));
+        assert_eq!(members.text("c").unwrap(), "z");
+    }
+
+    #[test]
+    fn deep_nesting_is_skipped_without_recursion() {
+        let deep = format!(r#"{{"a":{}{},"b":"x"}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        let members = Members::parse(&deep).unwrap();
+        assert_eq!(members.text("b").unwrap(), "x");
+        assert!(members.object("a").is_none());
+    }
+
+    #[test]
+    fn too_many_members_are_refused() {
+        let many: Vec<String> = (0..=MAX_MEMBERS).map(|n| format!(r#""k{n}":1"#)).collect();
+        assert!(Members::parse(&format!("{{{}}}", many.join(","))).is_err());
+    }
+}

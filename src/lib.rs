@@ -1,0 +1,31 @@
+//! Trunkline receives telephony providers' webhooks, checks that they are genuine, normalises them
+//! into one schema and publishes them to Kafka.
+//!
+//! The modules in the order in which a webhook meets them:
+//!
+//! * [`http`] reads a request and gives the answer; [`request`] is what it hands on.
+//! * [`ingest`] takes a request through verification, normalisation and publishing.
+//! * [`verify`] holds the schemes; [`providers`] holds what each provider signs, sends and means.
+//! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
+//! * [`publish`] owns every record until Kafka has acknowledged it.
+//! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it.
+//!
+//! `ARCHITECTURE.md` tells why it is so.
+
+pub mod request;
+
+pub mod http;
+pub mod ingest;
+
+pub mod providers;
+pub mod verify;
+
+pub mod event;
+pub mod json;
+
+pub mod publish;
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod telemetry;

@@ -1,0 +1,74 @@
+//! Vonage: webhooks of the Messages API, signed with a JWT.
+//!
+//! One URL receives both versions of status callbacks and inbound messages; which one it is shows in
+//! the body's shape alone. What each field means is told in `docs/providers/vonage.md`.
+
+use crate::config::section::Section;
+use crate::event::kind::Kind;
+use crate::request::{Method, RawRequest};
+use crate::verify::freshness::Window;
+use crate::verify::jwt::Hs256Keys;
+use crate::verify::{AuthError, Proof, Verified};
+
+mod error_codes;
+mod inbound;
+mod messages;
+mod simulate;
+mod status;
+mod token;
+
+use super::{Fault, Normalized, Provider, ProviderInfo, SourceOptions};
+use phonenumber::country;
+
+/// A retry may come a day after the first attempt, and it is not known whether it is signed afresh.
+const DEFAULT_WINDOW: Window = Window { max_age_s: 90_000, max_ahead_s: 300 };
+
+/// What is known of Vonage.
+pub static INFO: ProviderInfo = ProviderInfo {
+    name: "vonage",
+    title: "Vonage",
+    verification: "JWT (HS256) over the body, by the account's signature secret",
+    signs: true,
+    methods: &[Method::Post, Method::Get],
+    max_body_bytes: 10 * 1024 * 1024,
+    kinds: &[Kind::MessageStatus, Kind::InboundMessage],
+    example: include_str!("vonage/example.toml"),
+    documentation: "docs/providers/vonage.md",
+    configure,
+    simulations: simulate::SIMULATIONS,
+    sign: simulate::sign,
+};
+
+/// Vonage's side of one source.
+#[derive(Debug)]
+struct Vonage {
+    keys: Hs256Keys,
+    account_id: Option<String>,
+    application_ids: Vec<String>,
+    window: Window,
+    region: Option<country::Id>,
+}
+
+fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provider> {
+    let window = Window {
+        max_age_s: section.number("iat_max_age_s", 1..=31_536_000).unwrap_or(DEFAULT_WINDOW.max_age_s),
+        max_ahead_s: section.number("iat_max_ahead_s", 0..=86_400).unwrap_or(DEFAULT_WINDOW.max_ahead_s),
+    };
+    Box::new(Vonage {
+        keys: Hs256Keys::new(&source.signature_secrets),
+        account_id: source.account_id.clone(),
+        application_ids: section.list("application_ids"),
+        window,
+        region: source.region,
+    })
+}
+
+impl Provider for Vonage {
+    fn signature(&self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
+        token::check(self, request)
+    }
+
+    fn normalize<'r>(&self, request: &'r Verified<'r>) -> Normalized<'r> {
+        messages::normalize(request, self.region)
+    }
+}

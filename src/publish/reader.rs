@@ -1,0 +1,200 @@
+//! Reading topics back: for `trunkline tail` and the tests. Joins no group and commits nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use thiserror::Error;
+
+use super::kafka;
+use crate::config::KafkaSettings;
+use crate::event::time::Time;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where reading starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// At the oldest record that is kept.
+    Beginning,
+    /// Behind the newest one.
+    End,
+    /// At the first record written at this time or later.
+    Time(Time),
+}
+
+/// One record as it stands in a topic.
+#[derive(Debug, Clone)]
+pub struct ReadRecord {
+    /// Full name of the topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Its place in the partition.
+    pub offset: i64,
+    /// The key as text.
+    pub key: String,
+    /// The headers as text.
+    pub headers: HashMap<String, String>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// Why a topic could not be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// No client.
+    #[error("the Kafka client could not be made")]
+    Client(#[source] KafkaError),
+    /// No answer.
+    #[error("no broker answers at {0}")]
+    Unreachable(String, #[source] KafkaError),
+    /// A topic is missing.
+    #[error("the topic {0} is not there")]
+    NoTopic(String),
+    /// Reading failed on the way.
+    #[error("reading failed")]
+    Reading(#[source] KafkaError),
+}
+
+/// Reads topics from a place on.
+pub struct Reader {
+    consumer: BaseConsumer<Quiet>,
+    /// The partitions of which records are outstanding that were there at the start, and where each
+    /// one ended then.
+    outstanding: HashMap<(String, i32), i64>,
+}
+
+impl Reader {
+    /// Opens topics by their full names.
+    ///
+    /// # Errors
+    /// [`ReadError`]; blocks for some seconds at most.
+    pub fn open(settings: &KafkaSettings, topics: &[String], from: From) -> Result<Self, ReadError> {
+        let mut config = kafka::client_config(settings);
+        config.set("group.id", "trunkline-tail").set("enable.auto.commit", "false");
+        // Waiting for a broker that has nothing new must not delay the records of another one.
+        config.set("fetch.wait.max.ms", "100");
+        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(ReadError::Client)?;
+        let list = positions(&consumer, settings, topics, from)?;
+        let outstanding = outstanding(&consumer, settings, &list)?;
+        consumer.assign(&list).map_err(ReadError::Client)?;
+        Ok(Self { consumer, outstanding })
+    }
+
+    /// The next record; `None` if there is none within the time.
+    ///
+    /// # Errors
+    /// When the client has failed for good.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<ReadRecord>, ReadError> {
+        match self.consumer.poll(timeout) {
+            None => Ok(None),
+            Some(Ok(message)) => {
+                let record = read(&message);
+                let partition = (record.topic.clone(), record.partition);
+                if self.outstanding.get(&partition).is_some_and(|end| record.offset + 1 >= *end) {
+                    self.outstanding.remove(&partition);
+                }
+                Ok(Some(record))
+            }
+            // Connection errors pass; the client reconnects by itself.
+            Some(Err(KafkaError::MessageConsumption(_))) => Ok(None),
+            Some(Err(error)) => Err(ReadError::Reading(error)),
+        }
+    }
+
+    /// Whether everything has been read that was there when the topics were opened.
+    pub fn is_at_end(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+}
+
+/// The client's own errors are passing connection failures, which end by themselves.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        kafka::log_client(level, fac, log_message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the Kafka client reports an error");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Reader").field("outstanding", &self.outstanding.len()).finish_non_exhaustive()
+    }
+}
+
+fn positions(
+    consumer: &BaseConsumer<Quiet>,
+    settings: &KafkaSettings,
+    topics: &[String],
+    from: From,
+) -> Result<TopicPartitionList, ReadError> {
+    let unreachable = |error| ReadError::Unreachable(settings.bootstrap_servers.clone(), error);
+    let mut list = TopicPartitionList::new();
+    let offset = match from {
+        From::Beginning => Offset::Beginning,
+        From::End => Offset::End,
+        From::Time(time) => Offset::Offset(time.unix_ms()),
+    };
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
+        let found = metadata.topics().first().filter(|found| found.error().is_none());
+        for partition in found.ok_or_else(|| ReadError::NoTopic(topic.clone()))?.partitions() {
+            list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Client)?;
+        }
+    }
+    match from {
+        From::Beginning | From::End => Ok(list),
+        From::Time(_) => consumer.offsets_for_times(list, TIMEOUT).map_err(unreachable),
+    }
+}
+
+/// Where each partition ends now, as far as there is anything between the start and there.
+fn outstanding(
+    consumer: &BaseConsumer<Quiet>,
+    settings: &KafkaSettings,
+    list: &TopicPartitionList,
+) -> Result<HashMap<(String, i32), i64>, ReadError> {
+    let mut outstanding = HashMap::new();
+    for element in list.elements() {
+        let (topic, partition) = (element.topic(), element.partition());
+        let ends = consumer.fetch_watermarks(topic, partition, TIMEOUT);
+        let (low, high) = ends.map_err(|error| ReadError::Unreachable(settings.bootstrap_servers.clone(), error))?;
+        let start = match element.offset() {
+            Offset::Beginning => low,
+            Offset::Offset(offset) => offset,
+            _ => high,
+        };
+        if start < high {
+            outstanding.insert((topic.to_owned(), partition), high);
+        }
+    }
+    Ok(outstanding)
+}
+
+fn read(message: &BorrowedMessage<'_>) -> ReadRecord {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|header| (header.key.to_owned(), text(header.value.unwrap_or_default()))).collect()
+    });
+    ReadRecord {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        key: text(message.key().unwrap_or_default()),
+        headers: headers.unwrap_or_default(),
+        value: message.payload().unwrap_or_default().to_vec(),
+    }
+}

@@ -1,0 +1,180 @@
+//! The topics wanted and found.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer as _};
+use thiserror::Error;
+
+use super::kafka;
+use crate::config::KafkaSettings;
+use crate::event::kind::{self, TopicInfo};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the topics could not be looked at or made.
+#[derive(Debug, Error)]
+pub enum TopicsError {
+    /// No client.
+    #[error("the Kafka client could not be made")]
+    Client(#[source] KafkaError),
+    /// No answer.
+    #[error("no broker answers at {servers}")]
+    Unreachable {
+        /// The configured servers.
+        servers: String,
+        /// What the client says.
+        #[source]
+        source: KafkaError,
+    },
+    /// A topic was not created.
+    #[error("the topic {topic} could not be created ({code})")]
+    Create {
+        /// Its name.
+        topic: String,
+        /// Kafka's reason.
+        code: RDKafkaErrorCode,
+    },
+    /// The request to create topics failed.
+    #[error("the topics could not be created")]
+    Admin(#[source] KafkaError),
+}
+
+/// One topic, wanted and found.
+#[derive(Debug)]
+pub struct TopicState {
+    /// What is wanted.
+    pub info: &'static TopicInfo,
+    /// Its full name.
+    pub name: String,
+    /// Partitions found; 0 if the topic is not there.
+    pub partitions: usize,
+    /// Replicas of its first partition.
+    pub replicas: usize,
+    /// Settings found, by name.
+    pub settings: HashMap<String, String>,
+}
+
+/// The name of a topic in the cluster.
+pub fn full_name(settings: &KafkaSettings, topic: &TopicInfo) -> String {
+    format!("{}{}", settings.topic_prefix, topic.suffix)
+}
+
+/// Looks at every topic. Blocks for some seconds at most.
+///
+/// # Errors
+/// When no broker answers.
+pub fn look(settings: &KafkaSettings) -> Result<Vec<TopicState>, TopicsError> {
+    let client: BaseProducer = kafka::client_config(settings).create().map_err(TopicsError::Client)?;
+    let mut states = Vec::new();
+    for info in kind::topics() {
+        let name = full_name(settings, info);
+        let metadata = client.client().fetch_metadata(Some(&name), TIMEOUT);
+        let metadata = metadata.map_err(|source| unreachable(settings, source))?;
+        let found = metadata.topics().first().filter(|topic| topic.error().is_none());
+        let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
+        let replicas = partitions.first().map_or(0, |partition| partition.replicas().len());
+        states.push(TopicState { info, name, partitions: partitions.len(), replicas, settings: HashMap::new() });
+    }
+    Ok(states)
+}
+
+/// Adds the settings of the topics that are there. A broker that does not tell them is no error.
+pub async fn describe(settings: &KafkaSettings, states: &mut [TopicState]) -> Result<(), TopicsError> {
+    let admin = admin(settings)?;
+    let names: Vec<String> =
+        states.iter().filter(|state| state.partitions > 0).map(|state| state.name.clone()).collect();
+    let wanted: Vec<ResourceSpecifier<'_>> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let described = admin.describe_configs(&wanted, &options()).await.map_err(TopicsError::Admin)?;
+    for (name, resource) in names.iter().zip(described) {
+        let Ok(resource) = resource else { continue };
+        if let Some(state) = states.iter_mut().find(|state| state.name == *name) {
+            let entries = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+            state.settings = entries.collect();
+        }
+    }
+    Ok(())
+}
+
+/// Creates the topics that are not there, with as many replicas as there are brokers, three at most,
+/// and tells their names.
+///
+/// # Errors
+/// When no broker answers, or one of them can not be created.
+pub async fn create_missing(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
+    let looked_at = settings.clone();
+    let states = tokio::task::spawn_blocking(move || look(&looked_at)).await;
+    let missing: Vec<TopicState> = match states {
+        Ok(states) => states?.into_iter().filter(|state| state.partitions == 0).collect(),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let admin = admin(settings)?;
+    let metadata = admin.inner().fetch_metadata(None, TIMEOUT).map_err(|source| unreachable(settings, source))?;
+    create(&admin, &missing, metadata.brokers().len()).await
+}
+
+async fn create(
+    admin: &AdminClient<DefaultClientContext>,
+    missing: &[TopicState],
+    brokers: usize,
+) -> Result<Vec<String>, TopicsError> {
+    let replicas = i32::try_from(brokers.clamp(1, 3)).unwrap_or(1);
+    let settings: Vec<[String; 2]> = missing.iter().map(|state| settings_of(state.info)).collect();
+    let wanted: Vec<NewTopic<'_>> =
+        missing.iter().zip(&settings).map(|(state, settings)| new_topic(state, settings, replicas)).collect();
+    let outcomes = admin.create_topics(&wanted, &options()).await.map_err(TopicsError::Admin)?;
+    let mut created = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Ok(name) => created.push(name),
+            // Another replica of ours was faster.
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(TopicsError::Create { topic, code }),
+        }
+    }
+    Ok(created)
+}
+
+/// Retention and the greatest record, as text.
+fn settings_of(info: &TopicInfo) -> [String; 2] {
+    let retention_ms = u64::from(info.retention_days) * 24 * 3600 * 1000;
+    [retention_ms.to_string(), info.max_message_bytes.map(|bytes| bytes.to_string()).unwrap_or_default()]
+}
+
+fn new_topic<'t>(
+    state: &'t TopicState,
+    [retention_ms, max_message_bytes]: &'t [String; 2],
+    replicas: i32,
+) -> NewTopic<'t> {
+    let mut topic = NewTopic::new(&state.name, state.info.partitions, TopicReplication::Fixed(replicas))
+        .set("cleanup.policy", "delete")
+        .set("retention.ms", retention_ms);
+    if !max_message_bytes.is_empty() {
+        topic = topic.set("max.message.bytes", max_message_bytes);
+    }
+    if replicas >= 3 {
+        topic = topic.set("min.insync.replicas", "2");
+    }
+    topic
+}
+
+fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
+    kafka::client_config(settings).create().map_err(TopicsError::Client)
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+fn unreachable(settings: &KafkaSettings, source: KafkaError) -> TopicsError {
+    TopicsError::Unreachable { servers: settings.bootstrap_servers.clone(), source }
+}

@@ -1,0 +1,256 @@
+//! Every metric, declared once. Handles with labels are resolved when a source is set up, so that the
+//! path of a request looks nothing up. No label ever holds anything that a request can choose.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::event::kind::{KINDS, Kind};
+use crate::verify::AuthError;
+
+type Labels = Vec<(&'static str, String)>;
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// How a request ended, the label `outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// Its events are durable.
+    Accepted,
+    /// All of its events were durable already.
+    Duplicate,
+    /// Recognised, and nothing to publish.
+    Ignored,
+    /// Authentic, and now in the dead-letter topic.
+    NotUnderstood,
+    /// Not authentic.
+    Unauthenticated,
+    /// A method that the provider does not use.
+    MethodNotAllowed,
+    /// Too large.
+    TooLarge,
+    /// Did not arrive in time.
+    TimedOut,
+    /// The sender went away before the request was complete.
+    Incomplete,
+    /// Its events could not be made durable now.
+    Unavailable,
+}
+
+impl RequestOutcome {
+    const ALL: [(Self, &'static str); 10] = [
+        (Self::Accepted, "accepted"),
+        (Self::Duplicate, "duplicate"),
+        (Self::Ignored, "ignored"),
+        (Self::NotUnderstood, "not_understood"),
+        (Self::Unauthenticated, "unauthenticated"),
+        (Self::MethodNotAllowed, "method_not_allowed"),
+        (Self::TooLarge, "too_large"),
+        (Self::TimedOut, "timed_out"),
+        (Self::Incomplete, "incomplete"),
+        (Self::Unavailable, "unavailable"),
+    ];
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Labels, Counter>,
+    events: Family<Labels, Counter>,
+    dead_letters: Family<Labels, Counter>,
+    unauthenticated: Family<Labels, Counter>,
+    secret_matches: Family<Labels, Counter>,
+    unmapped: Family<Labels, Counter>,
+    last_received: Family<Labels, Seconds>,
+    /// Requests for a source that does not exist.
+    pub unknown_source: Counter,
+    /// Duration of requests, from the last byte of the head to the answer.
+    pub request_duration: Histogram,
+    /// Duration from producing a record to its acknowledgement.
+    pub publish_duration: Histogram,
+    /// Bytes of request bodies in memory.
+    pub in_flight_bytes: Gauge,
+    /// Records that Kafka has not acknowledged yet.
+    pub unacknowledged: Gauge,
+    /// Records that Kafka refused for good.
+    pub refused: Family<Labels, Counter>,
+    /// 1 while events can be made durable.
+    pub ready: Gauge,
+}
+
+/// The metrics of one source, looked up once.
+#[derive(Debug)]
+pub struct SourceMetrics {
+    source: String,
+    provider: &'static str,
+    requests: [Counter; RequestOutcome::ALL.len()],
+    events: [Counter; KINDS.len()],
+    secret_matches: Vec<Counter>,
+    last_received: Seconds,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Declares every metric.
+    pub fn new() -> Self {
+        let seconds =
+            || Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("trunkline"),
+            requests: Family::default(),
+            events: Family::default(),
+            dead_letters: Family::default(),
+            unauthenticated: Family::default(),
+            secret_matches: Family::default(),
+            unmapped: Family::default(),
+            last_received: Family::default(),
+            unknown_source: Counter::default(),
+            request_duration: seconds(),
+            publish_duration: seconds(),
+            in_flight_bytes: Gauge::default(),
+            unacknowledged: Gauge::default(),
+            refused: Family::default(),
+            ready: Gauge::default(),
+        };
+        metrics.register_requests();
+        metrics.register_publishing();
+        metrics
+    }
+
+    fn register_requests(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Webhooks by source and outcome", self.requests.clone());
+        registry.register("unauthenticated", "Refused webhooks by source and reason", self.unauthenticated.clone());
+        registry.register(
+            "secret_matches",
+            "Which of a source's secrets or tokens matched",
+            self.secret_matches.clone(),
+        );
+        registry.register("unknown_source", "Webhooks for a source that does not exist", self.unknown_source.clone());
+        registry.register(
+            "last_received_timestamp_seconds",
+            "Unix time of the last authentic webhook",
+            self.last_received.clone(),
+        );
+        registry.register("request_duration_seconds", "Duration of webhooks", self.request_duration.clone());
+        registry.register("in_flight_bytes", "Bytes of webhook bodies in memory", self.in_flight_bytes.clone());
+        let build: Family<Labels, Gauge> = Family::default();
+        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+        registry.register("build_info", "Version of the running program", build);
+    }
+
+    fn register_publishing(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("events", "Events made durable, by the way they took", self.events.clone());
+        registry.register("dead_letters", "Dead letters by source and reason", self.dead_letters.clone());
+        registry.register("unmapped_values", "Values of a provider that are in no map", self.unmapped.clone());
+        registry.register(
+            "publish_duration_seconds",
+            "Time from producing to acknowledgement",
+            self.publish_duration.clone(),
+        );
+        registry.register(
+            "unacknowledged_records",
+            "Records that Kafka has not acknowledged yet",
+            self.unacknowledged.clone(),
+        );
+        registry.register("refused_records", "Records that Kafka refused for good", self.refused.clone());
+        registry.register("ready", "1 while events can be made durable", self.ready.clone());
+    }
+
+    /// Looks up the metrics of one source. Its counters exist from now on, at zero.
+    pub fn source(&self, source: &str, provider: &'static str, secrets: usize) -> SourceMetrics {
+        let labels = |name: &'static str, value: &str| vec![("source", source.to_owned()), (name, value.to_owned())];
+        let of_kind = |kind: Kind| {
+            let mut labels = labels("kind", kind.info().name);
+            labels.push(("route", "kafka".to_owned()));
+            self.events.get_or_create_owned(&labels)
+        };
+        SourceMetrics {
+            source: source.to_owned(),
+            provider,
+            requests: RequestOutcome::ALL.map(|(_, name)| self.requests.get_or_create_owned(&labels("outcome", name))),
+            events: std::array::from_fn(|index| of_kind(KINDS[index].kind)),
+            secret_matches: (0..secrets)
+                .map(|index| self.secret_matches.get_or_create_owned(&labels("index", &index.to_string())))
+                .collect(),
+            last_received: self.last_received.get_or_create_owned(&vec![("source", source.to_owned())]),
+        }
+    }
+
+    /// Counts a dead letter. `reason` comes from a fixed list.
+    pub fn dead_letter(&self, source: &SourceMetrics, reason: &'static str) {
+        let labels = vec![("source", source.source.clone()), ("reason", reason.to_owned())];
+        self.dead_letters.get_or_create(&labels).inc();
+    }
+
+    /// Counts a refusal by its reason.
+    pub fn unauthenticated(&self, source: &SourceMetrics, error: AuthError) {
+        let labels = vec![("source", source.source.clone()), ("reason", error.code().to_owned())];
+        self.unauthenticated.get_or_create(&labels).inc();
+    }
+
+    /// Counts a value that is in no map. `field` is the wire field's name in our code.
+    pub fn unmapped(&self, source: &SourceMetrics, field: &'static str) {
+        let labels = vec![("provider", source.provider.to_owned()), ("field", field.to_owned())];
+        self.unmapped.get_or_create(&labels).inc();
+    }
+
+    /// Counts a record that Kafka refused for good.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&vec![("reason", reason.to_owned())]).inc();
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+}
+
+impl SourceMetrics {
+    /// Counts a request by its outcome.
+    pub fn request(&self, outcome: RequestOutcome) {
+        if let Some(index) = RequestOutcome::ALL.iter().position(|(known, _)| *known == outcome) {
+            self.requests[index].inc();
+        }
+    }
+
+    /// The counter of durable events of one kind.
+    pub fn events(&self, kind: Kind) -> &Counter {
+        &self.events[kind as usize]
+    }
+
+    /// Counts an authentic request.
+    #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit a float exactly")]
+    pub fn authentic(&self, secret_index: Option<usize>, now_s: i64) {
+        self.last_received.set(now_s as f64);
+        if let Some(counter) = secret_index.and_then(|index| self.secret_matches.get(index)) {
+            counter.inc();
+        }
+    }
+}
+
+/// OpenMetrics 1.0.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Label sets are plain pairs; this is what makes them one.
+const _: fn() = || {
+    fn encodes<T: EncodeLabelSet>() {}
+    encodes::<Labels>();
+};

@@ -1,0 +1,250 @@
+//! Authenticity: the only place where a [`Verified`] request can be made.
+//!
+//! A source decides what it accepts; the request never does. A signature that a request carries must
+//! be valid, and so must a token that ends its URL; one of them must be there. Only a source whose
+//! configuration says `verification = "none"` accepts a request with neither.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+pub mod freshness;
+pub mod jwt;
+
+use crate::providers::Provider;
+use crate::request::RawRequest;
+
+/// What a source accepts besides signatures.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// Tokens that may end the URL.
+    pub url_tokens: UrlTokens,
+    /// Whether unsigned requests without a token are accepted: `verification = "none"`.
+    pub open: bool,
+    /// Addresses that may send; everybody, if empty.
+    pub allowed_ips: Vec<IpNet>,
+    /// The account that the configuration names.
+    pub account_id: Option<String>,
+}
+
+/// A request that is certainly the provider's, as far as its source demands.
+#[derive(Debug)]
+pub struct Verified<'r> {
+    request: &'r RawRequest<'r>,
+    proof: Proof,
+}
+
+impl<'r> Verified<'r> {
+    /// The request.
+    pub fn request(&self) -> &'r RawRequest<'r> {
+        self.request
+    }
+
+    /// What was verified.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+}
+
+/// What was verified of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// How far.
+    pub verification: Verification,
+    /// By which scheme, for the member `ingest.scheme`.
+    pub scheme: &'static str,
+    /// Which of the source's secrets or tokens matched.
+    pub secret_index: Option<usize>,
+    /// The account that the signature, else the configuration, names.
+    pub account_id: Option<String>,
+}
+
+/// How far a request was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// A signature that covers the whole request.
+    Signed,
+    /// A signature that covers less.
+    SignedPartial,
+    /// A secret token in the URL.
+    Token,
+    /// Nothing, as the configuration says.
+    None,
+}
+
+impl Verification {
+    /// The word that is published.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::SignedPartial => "signed_partial",
+            Self::Token => "token",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Why a request is not authentic. The sender never learns which; operators see the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AuthError {
+    /// Neither a signature nor a token, and the source demands one.
+    #[error("no signature and no token")]
+    Missing,
+    /// The URL's token is not one of the source's.
+    #[error("the token of the URL is wrong")]
+    WrongToken,
+    /// The address is not among `allowed_ips`.
+    #[error("the address is not allowed")]
+    AddressNotAllowed,
+    /// The signature is not in the form that the provider uses.
+    #[error("the signature is malformed")]
+    MalformedSignature,
+    /// The signature names an algorithm that the provider does not use.
+    #[error("the signature's algorithm is not the provider's")]
+    WrongAlgorithm,
+    /// No secret of the source makes this signature.
+    #[error("the signature does not match any secret")]
+    WrongSignature,
+    /// Signed by somebody else than the provider.
+    #[error("the issuer is not the provider")]
+    WrongIssuer,
+    /// Signed too long ago.
+    #[error("the signature is too old")]
+    Stale,
+    /// Signed in the future.
+    #[error("the signature is from the future")]
+    FromTheFuture,
+    /// The signature covers another body than the one received.
+    #[error("the signature does not cover this body")]
+    BodyMismatch,
+    /// Signed for an account other than the configured one, or for none.
+    #[error("the account is not the configured one")]
+    WrongAccount,
+    /// Signed for an application that is not configured.
+    #[error("the application is not a configured one")]
+    WrongApplication,
+}
+
+impl AuthError {
+    /// A short word for metrics and logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::WrongToken => "wrong_token",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::MalformedSignature => "malformed_signature",
+            Self::WrongAlgorithm => "wrong_algorithm",
+            Self::WrongSignature => "wrong_signature",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::Stale => "stale",
+            Self::FromTheFuture => "from_the_future",
+            Self::BodyMismatch => "body_mismatch",
+            Self::WrongAccount => "wrong_account",
+            Self::WrongApplication => "wrong_application",
+        }
+    }
+}
+
+/// Verifies a request by its source's rules.
+///
+/// # Errors
+/// [`AuthError`], for the log and the metrics only.
+pub fn authenticate<'r>(
+    request: &'r RawRequest<'r>,
+    provider: &dyn Provider,
+    doors: &Doors,
+) -> Result<Verified<'r>, AuthError> {
+    if !doors.admits(request.remote_addr) {
+        return Err(AuthError::AddressNotAllowed);
+    }
+    let mut proof = doors.check(request, provider)?;
+    proof.account_id = proof.account_id.or_else(|| doors.account_id.clone());
+    if proof.account_id.is_none() && provider.needs_account() {
+        return Err(AuthError::WrongAccount);
+    }
+    Ok(Verified { request, proof })
+}
+
+impl Doors {
+    fn admits(&self, address: Option<IpAddr>) -> bool {
+        let contains = |address: IpAddr| self.allowed_ips.iter().any(|net| net.contains(&address.to_canonical()));
+        self.allowed_ips.is_empty() || address.is_some_and(contains)
+    }
+
+    /// What is there must hold: a token in the URL also beside a signature, a signature also beside a
+    /// token. One of them must be there, unless the source checks nothing.
+    fn check(&self, request: &RawRequest<'_>, provider: &dyn Provider) -> Result<Proof, AuthError> {
+        let unsigned =
+            |verification, scheme, secret_index| Proof { verification, scheme, secret_index, account_id: None };
+        if self.open {
+            return Ok(unsigned(Verification::None, "none", None));
+        }
+        let signature = provider.signature(request)?;
+        let token = match request.url_token {
+            Some(token) => {
+                let index = self.url_tokens.find(token).ok_or(AuthError::WrongToken)?;
+                Some(unsigned(Verification::Token, "url-token", Some(index)))
+            }
+            None => None,
+        };
+        signature.or(token).ok_or(AuthError::Missing)
+    }
+}
+
+/// The URL tokens of a source. Only digests are kept, so that comparing takes the same time for any
+/// text of any length.
+#[derive(Default)]
+pub struct UrlTokens(Vec<[u8; 32]>);
+
+impl UrlTokens {
+    /// Takes the tokens.
+    pub fn new(tokens: &[SecretString]) -> Self {
+        Self(tokens.iter().map(|token| Sha256::digest(token.expose_secret()).into()).collect())
+    }
+
+    /// The place of a token in the configured list. Every token is compared, whichever matches.
+    pub fn find(&self, token: &str) -> Option<usize> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let compare = |found: Option<usize>, (index, known): (usize, &[u8; 32])| match bool::from(known.ct_eq(&digest))
+        {
+            true => found.or(Some(index)),
+            false => found,
+        };
+        self.0.iter().enumerate().fold(None, compare)
+    }
+}
+
+impl fmt::Debug for UrlTokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "UrlTokens({} redacted)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_by_place_and_never_printed() {
+        let tokens = UrlTokens::new(&["first-token".into(), "second-token".into()]);
+        assert_eq!(tokens.find("second-token"), Some(1));
+        assert_eq!(tokens.find("second-toke"), None);
+        assert_eq!(tokens.find(""), None);
+        assert_eq!(format!("{tokens:?}"), "UrlTokens(2 redacted)");
+    }
+
+    #[test]
+    fn addresses_are_compared_as_networks_also_when_mapped_to_ipv6() {
+        let doors = Doors { allowed_ips: vec!["203.0.113.0/24".parse().unwrap()], ..Doors::default() };
+        assert!(doors.admits(Some("203.0.113.7".parse().unwrap())));
+        assert!(doors.admits(Some("::ffff:203.0.113.7".parse().unwrap())));
+        assert!(!doors.admits(Some("198.51.100.1".parse().unwrap())));
+        assert!(!doors.admits(None));
+        assert!(Doors::default().admits(None));
+    }
+}
