@@ -23,13 +23,13 @@ use crate::telemetry::{self, LogFormat};
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", version = version(), max_term_width = 100, after_help = MAIN_HELP)]
 pub struct Cli {
-    /// Configuration file [default: $TRUNKLINE_CONFIG, else ./trunkline.toml]
+    /// Configuration file [default: `$TRUNKLINE_CONFIG`, else `./trunkline.toml`]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Format of the log on standard error [default: $TRUNKLINE_LOG_FORMAT, else text]
+    /// Format of the log on standard error [default: `$TRUNKLINE_LOG_FORMAT`, else text]
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// What is logged, in the syntax of RUST_LOG [default: $TRUNKLINE_LOG, else info, else warn for
+    /// What is logged, in the syntax of RUST_LOG [default: `$TRUNKLINE_LOG`, else info, else warn for
     /// commands that print results]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,

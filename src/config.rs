@@ -106,4 +106,4 @@ fn resolve_document(document: Document, environment: &Environment) -> Result<Loa
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -173,7 +173,7 @@ impl Inner {
         match self.producer.send(self.topic_name(letter.topic), &letter, delivery.as_dead_letter()) {
             Ok(()) => {}
             Err(SendError::Refused(delivery, _) | SendError::Unavailable(delivery)) => {
-                delivery.finish(&self.window, false)
+                delivery.finish(&self.window, false);
             }
         }
     }

@@ -8,7 +8,7 @@ use rand::Rng as _;
 use super::output::{self, strong};
 use super::{Context, serve};
 use crate::app::App;
-use crate::config::{self, Environment, Settings};
+use crate::config::{self, Settings};
 use crate::event::kind;
 use crate::providers::{PROVIDERS, ProviderInfo};
 use crate::publish::embedded::EmbeddedBroker;
@@ -44,6 +44,20 @@ struct Demo {
     secret: String,
 }
 
+impl Demo {
+    fn variable(&self) -> String {
+        format!("DEMO_{}", self.info.name)
+    }
+
+    fn source(&self) -> String {
+        let (name, key, variable) = (self.info.name, self.info.secret_key(), self.variable());
+        format!(
+            "[[sources]]\nname = \"{name}-demo\"\nprovider = \"{name}\"\naccount_id = \"{DEMO_ACCOUNT}\"\n\
+             {key} = [\"env:{variable}\"]\non_kafka_down = \"strict\"\n"
+        )
+    }
+}
+
 impl Dev {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         if context.config.is_some() {
@@ -59,24 +73,16 @@ impl Dev {
     }
 
     fn settings(&self, broker: &EmbeddedBroker, demos: &[Demo]) -> anyhow::Result<Settings> {
-        let mut text = format!(
+        let base = format!(
             "[server]\nlisten = \"{}\"\n[admin]\nlisten = \"{}\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
              topic_prefix = \"{TOPIC_PREFIX}\"\ncreate_topics = false\n",
             self.listen,
             self.admin_listen,
             broker.bootstrap_servers()
         );
-        let mut environment = Environment::new();
-        for demo in demos {
-            let (name, key) = (demo.info.name, demo.info.secret_key());
-            let variable = format!("DEMO_{name}");
-            text.push_str(&format!(
-                "[[sources]]\nname = \"{name}-demo\"\nprovider = \"{name}\"\naccount_id = \"{DEMO_ACCOUNT}\"\n\
-                 {key} = [\"env:{variable}\"]\non_kafka_down = \"strict\"\n"
-            ));
-            environment.insert(variable, demo.secret.clone());
-        }
-        Ok(config::load_text("trunkline dev", &text, &environment)?.settings)
+        let sources: String = demos.iter().map(Demo::source).collect();
+        let secrets = demos.iter().map(|demo| (demo.variable(), demo.secret.clone()));
+        Ok(config::load_text("trunkline dev", &format!("{base}{sources}"), &secrets.collect())?.settings)
     }
 }
 

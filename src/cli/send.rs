@@ -43,7 +43,7 @@ pub struct Send {
     /// Take secret, account and URL from this source of the configuration
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Secret to sign with: text, env:NAME or file:PATH
+    /// Secret to sign with: `env:NAME`, `file:PATH` or the text itself
     #[arg(long, conflicts_with = "source")]
     secret: Option<String>,
     /// Account to sign for [default: that of --source, else that of `trunkline dev`]

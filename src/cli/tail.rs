@@ -136,7 +136,7 @@ fn member_is(event: &Value, path: &str, wanted: &str) -> bool {
     let member = path.split('.').try_fold(event, |value, name| value.get(name));
     match member {
         Some(Value::String(text)) => text == wanted,
-        Some(other) => other.to_string() == wanted,
+        Some(other) => other.to_string().as_str() == wanted,
         None => false,
     }
 }

@@ -33,7 +33,12 @@ impl<'e> Report<'e> {
     }
 
     fn problem_at(&self, key: String, message: String) -> Problem {
-        let variable = self.origins.variables.get(&key);
+        // A whole table can be unknown; then whatever variable reached into it is to be named.
+        let below = format!("{key}.");
+        let variables = &self.origins.variables;
+        let variable = variables
+            .get(&key)
+            .or_else(|| variables.iter().find(|(path, _)| path.starts_with(&below)).map(|(_, variable)| variable));
         let origin = variable.unwrap_or(&self.origins.file).clone();
         Problem { origin, key, message }
     }
@@ -389,7 +394,10 @@ impl<'r> Section<'r> {
     }
 
     fn resolved(&self, key: &str, printed: &str) {
-        self.report.redacted.borrow_mut().push_str(&format!("{key} = {printed}\n"));
+        let mut redacted = self.report.redacted.borrow_mut();
+        for part in [key, " = ", printed, "\n"] {
+            redacted.push_str(part);
+        }
     }
 
     fn redacted(&self, key: &str, secrets: &[&Secret]) {

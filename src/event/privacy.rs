@@ -167,7 +167,7 @@ pub enum Redacted {
 fn mask(number: &str) -> String {
     let characters: Vec<char> = number.chars().collect();
     let head = if characters.first() == Some(&'+') { 1 + country_code_length(&characters) } else { 0 };
-    let tail = match characters.len() {
+    let tail = match characters.len() - usize::from(head > 0) {
         11.. => 4,
         6..=10 => 2,
         _ => 0,

@@ -125,17 +125,19 @@ async fn collect(mut payload: Payload, limit: usize, reservation: &mut Reservati
 
 /// Undoes gzip (RFC 1952), several members included, and stops at the limit however much is to come.
 fn decompress(raw: Bytes, limit: usize, reservation: &mut Reservation<'_>) -> Result<Body, BodyError> {
+    if raw.is_empty() {
+        return Ok(Body { bytes: raw, undecodable: false });
+    }
     let mut decoder = MultiGzDecoder::new(Capped { out: Vec::new(), limit, exceeded: false });
     let decoded = decoder.write_all(&raw).and_then(|()| decoder.try_finish());
     let capped = decoder.get_ref();
     match decoded {
         _ if capped.exceeded => Err(BodyError::TooLarge),
-        Ok(()) if !raw.is_empty() => {
+        Ok(()) => {
             reservation.grow(capped.out.len())?;
             let out = std::mem::take(&mut decoder.get_mut().out);
             Ok(Body { bytes: out.into(), undecodable: false })
         }
-        Ok(()) => Ok(Body { bytes: raw, undecodable: false }),
         Err(_) => Ok(Body { bytes: raw, undecodable: true }),
     }
 }

@@ -51,8 +51,8 @@ struct Vonage {
 
 fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provider> {
     let window = Window {
-        max_age_s: section.number("iat_max_age_s", 1..=31_536_000).unwrap_or(DEFAULT_WINDOW.max_age_s),
-        max_ahead_s: section.number("iat_max_ahead_s", 0..=86_400).unwrap_or(DEFAULT_WINDOW.max_ahead_s),
+        max_age_s: section.number_or("iat_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000),
+        max_ahead_s: section.number_or("iat_max_ahead_s", DEFAULT_WINDOW.max_ahead_s, 0..=86_400),
     };
     Box::new(Vonage {
         keys: Hs256Keys::new(&source.signature_secrets),

@@ -51,13 +51,16 @@ impl Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+
     use super::*;
 
     #[tokio::test]
     async fn a_ticket_is_durable_only_when_every_event_is() {
         let ticket = Ticket::new(2);
         ticket.settle(true);
-        assert!(futures_util::poll!(std::pin::pin!(ticket.durable())).is_pending());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::pin::pin!(ticket.durable()).poll(&mut context).is_pending());
         ticket.settle(true);
         assert!(ticket.durable().await);
         assert!(Ticket::new(0).durable().await);

@@ -48,12 +48,7 @@ pub(crate) struct ClusterOptions {
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self {
-            brokers: 1,
-            properties: Vec::new(),
-            sasl_plain: None,
-            heap_megabytes: 384,
-        }
+        Self { brokers: 1, properties: Vec::new(), sasl_plain: None, heap_megabytes: 384 }
     }
 }
 
@@ -88,14 +83,12 @@ impl KafkaCluster {
 
     /// The addresses of all brokers, running or not, on the listener without security.
     pub(crate) fn bootstrap_servers(&self) -> String {
-        self.addresses(Security::Plaintext)
-            .expect("every broker has this listener")
+        self.addresses(Security::Plaintext).expect("every broker has this listener")
     }
 
     /// The addresses of all brokers, running or not, on the listener with SASL.
     pub(crate) fn sasl_bootstrap_servers(&self) -> String {
-        self.addresses(Security::SaslPlaintext)
-            .expect("the cluster was started without `sasl_plain`")
+        self.addresses(Security::SaslPlaintext).expect("the cluster was started without `sasl_plain`")
     }
 
     /// Stops a broker in order (SIGTERM), so that it hands over its partitions first, and waits for
@@ -113,11 +106,7 @@ impl KafkaCluster {
         process.signal("TERM");
         let stopped = process.exits_before(Instant::now() + STOP_DEADLINE);
         drop(process);
-        assert!(
-            stopped,
-            "broker {broker} did not stop within {STOP_DEADLINE:?}{}",
-            self.log_tails()
-        );
+        assert!(stopped, "broker {broker} did not stop within {STOP_DEADLINE:?}{}", self.log_tails());
     }
 
     /// Ends a broker at once (SIGKILL). The others notice after `broker.session.timeout.ms`.
@@ -146,10 +135,7 @@ impl KafkaCluster {
         if self.has_quorum()
             && let Err(reason) = self.wait_until_ready()
         {
-            panic!(
-                "broker {broker} did not start again: {reason}{}",
-                self.log_tails()
-            );
+            panic!("broker {broker} did not start again: {reason}{}", self.log_tails());
         }
     }
 
@@ -158,10 +144,7 @@ impl KafkaCluster {
         cluster
             .format_and_spawn()
             .and_then(|()| cluster.wait_until_ready())
-            .map_err(|reason| StartFailure {
-                reason,
-                logs: cluster.log_tails(),
-            })?;
+            .map_err(|reason| StartFailure { reason, logs: cluster.log_tails() })?;
         Ok(cluster)
     }
 
@@ -171,28 +154,15 @@ impl KafkaCluster {
             .tempdir()
             .expect("a folder for the brokers can be made");
         let with_sasl = options.sasl_plain.is_some();
-        let endpoints: Vec<Endpoints> = (0..options.brokers)
-            .map(|_| Endpoints::free(with_sasl))
-            .collect();
-        let nodes = (0..options.brokers)
-            .map(|id| Node::create(id, &endpoints, options, dir.path()))
-            .collect();
-        Self {
-            nodes,
-            runtime: locate::runtime(),
-            heap_megabytes: options.heap_megabytes,
-            _dir: dir,
-        }
+        let endpoints: Vec<Endpoints> = (0..options.brokers).map(|_| Endpoints::free(with_sasl)).collect();
+        let nodes = (0..options.brokers).map(|id| Node::create(id, &endpoints, options, dir.path())).collect();
+        Self { nodes, runtime: locate::runtime(), heap_megabytes: options.heap_megabytes, _dir: dir }
     }
 
     fn format_and_spawn(&mut self) -> Result<(), String> {
         // Each format is a JVM of its own that mostly waits for itself to load, so they run side by
         // side.
-        let formats: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| node.start_format(self.runtime))
-            .collect();
+        let formats: Vec<_> = self.nodes.iter().map(|node| node.start_format(self.runtime)).collect();
         // All of them are waited for, whatever the first says, since they write into our folder.
         let formatted: Vec<_> = formats.into_iter().map(node::finish_format).collect();
         formatted.into_iter().collect::<Result<(), String>>()?;
@@ -222,9 +192,7 @@ impl KafkaCluster {
         let active: Vec<&Node> = self.nodes.iter().filter(|node| node.is_active()).collect();
         active.iter().all(|node| {
             node.answers()
-                && node
-                    .members_it_sees()
-                    .is_ok_and(|members| active.iter().all(|other| members.contains(&other.id())))
+                && node.members_it_sees().is_ok_and(|members| active.iter().all(|other| members.contains(&other.id())))
         })
     }
 
@@ -235,17 +203,13 @@ impl KafkaCluster {
 
     fn node(&mut self, broker: usize) -> &mut Node {
         let count = self.nodes.len();
-        self.nodes.get_mut(broker).unwrap_or_else(|| {
-            panic!("there is no broker {broker}: the cluster has {count}, counted from 0")
-        })
+        self.nodes
+            .get_mut(broker)
+            .unwrap_or_else(|| panic!("there is no broker {broker}: the cluster has {count}, counted from 0"))
     }
 
     fn addresses(&self, security: Security) -> Option<String> {
-        let addresses: Option<Vec<String>> = self
-            .nodes
-            .iter()
-            .map(|node| node.address(security))
-            .collect();
+        let addresses: Option<Vec<String>> = self.nodes.iter().map(|node| node.address(security)).collect();
         addresses.map(|addresses| addresses.join(","))
     }
 
@@ -269,10 +233,6 @@ impl StartFailure {
 
 impl std::fmt::Display for StartFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Apache Kafka did not start: {}{}",
-            self.reason, self.logs
-        )
+        write!(f, "Apache Kafka did not start: {}{}", self.reason, self.logs)
     }
 }

@@ -162,4 +162,4 @@ pub(super) fn count(text: Text<'_>) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

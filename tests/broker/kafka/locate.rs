@@ -26,9 +26,7 @@ pub(super) enum Runtime {
 /// When there is none, with the ways to get one. A test that cannot run has not passed.
 pub(super) fn runtime() -> &'static Runtime {
     static RUNTIME: LazyLock<Result<Runtime, Unavailable>> = LazyLock::new(find);
-    RUNTIME
-        .as_ref()
-        .unwrap_or_else(|unavailable| panic!("{unavailable}"))
+    RUNTIME.as_ref().unwrap_or_else(|unavailable| panic!("{unavailable}"))
 }
 
 impl Runtime {
@@ -74,13 +72,7 @@ fn java_in_container(image: &str, node_dir: &Path, container: &str) -> Command {
         .args(["run", "--rm", "--network", "host", "--name", container])
         // Else the files would be another user's, and the folder could not be removed.
         .args(["--user", &format!("{}:{}", owner.uid(), owner.gid())])
-        .args([
-            "--volume",
-            &format!("{dir}:{dir}"),
-            "--entrypoint",
-            "java",
-            image,
-        ]);
+        .args(["--volume", &format!("{dir}:{dir}"), "--entrypoint", "java", image]);
     command
 }
 
@@ -97,24 +89,17 @@ fn find() -> Result<Runtime, Unavailable> {
 }
 
 fn java(jars: &Path) -> Runtime {
-    Runtime::Java {
-        class_path: jars.join("*").display().to_string(),
-    }
+    Runtime::Java { class_path: jars.join("*").display().to_string() }
 }
 
 fn installed(home: &Path) -> Result<Runtime, Unavailable> {
     if !responds("java", "-version") {
-        return Err(Unavailable::because(
-            "KAFKA_HOME is set, but `java` does not run",
-        ));
+        return Err(Unavailable::because("KAFKA_HOME is set, but `java` does not run"));
     }
     let folders = [home.join("libs"), home.to_path_buf()];
     match folders.iter().find(|folder| holds_kafka(folder)) {
         Some(jars) => Ok(java(jars)),
-        None => Err(Unavailable::because(format!(
-            "no kafka_*.jar in KAFKA_HOME={0}, nor in {0}/libs",
-            home.display()
-        ))),
+        None => Err(Unavailable::because(format!("no kafka_*.jar in KAFKA_HOME={0}, nor in {0}/libs", home.display()))),
     }
 }
 
@@ -122,9 +107,7 @@ fn holds_kafka(folder: &Path) -> bool {
     let Ok(files) = fs::read_dir(folder) else {
         return false;
     };
-    let mut names = files
-        .flatten()
-        .map(|file| file.file_name().to_string_lossy().into_owned());
+    let mut names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
     names.any(|name| name.starts_with("kafka_") && name.ends_with(".jar"))
 }
 
@@ -132,12 +115,7 @@ fn holds_kafka(folder: &Path) -> bool {
 /// is always whole.
 fn fetch_with_maven(wanted: &Path) -> Result<(), Unavailable> {
     let cache = wanted.parent().expect("it lies in the cache folder");
-    let unusable = |error| {
-        Unavailable::because(format!(
-            "the cache {} is unusable: {error}",
-            cache.display()
-        ))
-    };
+    let unusable = |error| Unavailable::because(format!("the cache {} is unusable: {error}", cache.display()));
     fs::create_dir_all(cache).map_err(unusable)?;
     let fresh = tempfile::tempdir_in(cache).map_err(unusable)?;
     let jars = fresh.path().join("jars");
@@ -151,14 +129,7 @@ fn fetch_with_maven(wanted: &Path) -> Result<(), Unavailable> {
 
 fn copy_jars(folder: &Path) -> Result<(), Unavailable> {
     let output = Command::new("mvn")
-        .args([
-            "-q",
-            "-B",
-            "-f",
-            POM_PATH,
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-        ])
+        .args(["-q", "-B", "-f", POM_PATH, "dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", folder.display()))
         .stdin(Stdio::null())
         .output()
@@ -168,15 +139,12 @@ fn copy_jars(folder: &Path) -> Result<(), Unavailable> {
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    Err(Unavailable::because(format!(
-        "Maven could not fetch it:\n{said}"
-    )))
+    Err(Unavailable::because(format!("Maven could not fetch it:\n{said}")))
 }
 
 fn docker_image() -> Result<Runtime, Unavailable> {
     if !responds("docker", "info") {
-        let reason =
-            "KAFKA_HOME is not set, `java` or `mvn` does not run, and no Docker engine answers";
+        let reason = "KAFKA_HOME is not set, `java` or `mvn` does not run, and no Docker engine answers";
         return Err(Unavailable::because(reason));
     }
     let image = format!("apache/kafka:{}", version());
@@ -184,26 +152,22 @@ fn docker_image() -> Result<Runtime, Unavailable> {
     if succeeds(&["docker", "image", "inspect", &image]) || succeeds(&["docker", "pull", &image]) {
         return Ok(Runtime::Docker { image });
     }
-    Err(Unavailable::because(format!(
-        "Docker could not pull the image {image}"
-    )))
+    Err(Unavailable::because(format!("Docker could not pull the image {image}")))
 }
 
 fn cache_folder() -> Result<PathBuf, Unavailable> {
     let own = variable("TRUNKLINE_CACHE").map(PathBuf::from);
     let shared = || variable("XDG_CACHE_HOME").map(|cache| Path::new(&cache).join("trunkline"));
     let home = || variable("HOME").map(|home| Path::new(&home).join(".cache/trunkline"));
-    own.or_else(shared).or_else(home).ok_or_else(|| {
-        Unavailable::because("none of TRUNKLINE_CACHE, XDG_CACHE_HOME and HOME is set")
-    })
+    own.or_else(shared)
+        .or_else(home)
+        .ok_or_else(|| Unavailable::because("none of TRUNKLINE_CACHE, XDG_CACHE_HOME and HOME is set"))
 }
 
 fn version() -> &'static str {
     let tail = POM.split_once("<kafka.version>").map(|(_, tail)| tail);
     let version = tail.and_then(|tail| tail.split_once("</kafka.version>"));
-    version
-        .map(|(version, _)| version)
-        .expect("pom.xml sets kafka.version")
+    version.map(|(version, _)| version).expect("pom.xml sets kafka.version")
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -231,9 +195,7 @@ struct Unavailable {
 
 impl Unavailable {
     fn because(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-        }
+        Self { reason: reason.into() }
     }
 }
 

@@ -58,10 +58,7 @@ impl Endpoints {
         if with_sasl {
             clients.push((Security::SaslPlaintext, free_port()));
         }
-        Self {
-            clients,
-            controller: free_port(),
-        }
+        Self { clients, controller: free_port() }
     }
 
     fn port(&self, security: Security) -> Option<u16> {
@@ -70,8 +67,7 @@ impl Endpoints {
     }
 
     fn listeners(&self) -> Vec<String> {
-        let listener =
-            |(kind, port): &(Security, u16)| format!("{}://127.0.0.1:{port}", kind.protocol());
+        let listener = |(kind, port): &(Security, u16)| format!("{}://127.0.0.1:{port}", kind.protocol());
         self.clients.iter().map(listener).collect()
     }
 
@@ -107,23 +103,12 @@ pub(super) struct Node {
 
 impl Node {
     /// Writes the files of a node that is still to be formatted.
-    pub(super) fn create(
-        id: usize,
-        all: &[Endpoints],
-        options: &ClusterOptions,
-        dir: &Path,
-    ) -> Self {
+    pub(super) fn create(id: usize, all: &[Endpoints], options: &ClusterOptions, dir: &Path) -> Self {
         let endpoints = all[id].clone();
         let dir = dir.join(format!("broker-{id}"));
         fs::create_dir(&dir).expect("the folder of a broker can be made");
         let id = i32::try_from(id).expect("a few brokers");
-        let node = Self {
-            id,
-            endpoints,
-            dir,
-            process: None,
-            paused: false,
-        };
+        let node = Self { id, endpoints, dir, process: None, paused: false };
         node.write("log4j2.properties", LOG4J_CONFIGURATION);
         node.write("server.properties", &node.properties(all, options));
         node
@@ -134,9 +119,7 @@ impl Node {
     }
 
     pub(super) fn address(&self, security: Security) -> Option<String> {
-        self.endpoints
-            .port(security)
-            .map(|port| format!("127.0.0.1:{port}"))
+        self.endpoints.port(security).map(|port| format!("127.0.0.1:{port}"))
     }
 
     /// Whether it runs and is not paused, and so should answer.
@@ -150,17 +133,11 @@ impl Node {
     }
 
     pub(super) fn answers(&self) -> bool {
-        self.endpoints
-            .clients
-            .iter()
-            .all(|(_, port)| probe::check_answers(*port).is_ok())
+        self.endpoints.clients.iter().all(|(_, port)| probe::check_answers(*port).is_ok())
     }
 
     pub(super) fn members_it_sees(&self) -> io::Result<Vec<i32>> {
-        let port = self
-            .endpoints
-            .port(Security::Plaintext)
-            .ok_or(io::ErrorKind::NotFound)?;
+        let port = self.endpoints.port(Security::Plaintext).ok_or(io::ErrorKind::NotFound)?;
         probe::live_brokers(port)
     }
 
@@ -179,15 +156,8 @@ impl Node {
         assert!(self.process.is_none(), "broker {} runs already", self.id);
         let container = self.container_name("broker");
         let mut command = self.java(runtime, &container, &format!("-Xmx{heap_megabytes}m"));
-        command
-            .arg("kafka.Kafka")
-            .arg(self.dir.join("server.properties"));
-        self.process = Some(Process::spawn(
-            command,
-            runtime,
-            container,
-            &self.log_path(),
-        ));
+        command.arg("kafka.Kafka").arg(self.dir.join("server.properties"));
+        self.process = Some(Process::spawn(command, runtime, container, &self.log_path()));
         self.paused = false;
     }
 
@@ -212,11 +182,7 @@ impl Node {
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
-        format!(
-            "\n--- end of the log of broker {}\n{}",
-            self.id,
-            tail.join("\n")
-        )
+        format!("\n--- end of the log of broker {}\n{}", self.id, tail.join("\n"))
     }
 
     fn running(&mut self) -> &mut Process {
@@ -238,11 +204,7 @@ impl Node {
     fn container_name(&self, role: &str) -> String {
         static LAUNCHES: AtomicU64 = AtomicU64::new(0);
         let launch = LAUNCHES.fetch_add(1, Ordering::Relaxed);
-        format!(
-            "trunkline-{role}-{}-{}-{launch}",
-            self.id,
-            std::process::id()
-        )
+        format!("trunkline-{role}-{}-{}-{launch}", self.id, std::process::id())
     }
 
     fn log_path(&self) -> PathBuf {
@@ -256,12 +218,7 @@ impl Node {
     fn properties(&self, all: &[Endpoints], options: &ClusterOptions) -> String {
         let mut properties = self.identity(all);
         properties.extend(behaviour(all.len()));
-        properties.extend(
-            options
-                .sasl_plain
-                .iter()
-                .flat_map(|(user, password)| sasl_plain(user, password)),
-        );
+        properties.extend(options.sasl_plain.iter().flat_map(|(user, password)| sasl_plain(user, password)));
         properties.extend(options.properties.iter().cloned());
         let mut text = String::new();
         for (name, value) in properties {
@@ -273,10 +230,8 @@ impl Node {
     }
 
     fn identity(&self, all: &[Endpoints]) -> Vec<(String, String)> {
-        let voters: Vec<String> = (0..)
-            .zip(all)
-            .map(|(id, node): (usize, _)| format!("{id}@127.0.0.1:{}", node.controller))
-            .collect();
+        let voters: Vec<String> =
+            (0..).zip(all).map(|(id, node): (usize, _)| format!("{id}@127.0.0.1:{}", node.controller)).collect();
         let clients = self.endpoints.listeners().join(",");
         let controller = format!("CONTROLLER://127.0.0.1:{}", self.endpoints.controller);
         let listeners = format!("{clients},{controller}");
@@ -331,22 +286,15 @@ fn sasl_plain(user: &str, password: &str) -> Vec<(String, String)> {
 }
 
 fn own<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 /// Waits for a format that was started, which writes a few files and takes about a second.
 pub(super) fn finish_format(format: Child) -> Result<(), String> {
-    let output = format
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
+    let output = format.wait_with_output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
-    Err(format!(
-        "its storage tool failed: {}",
-        String::from_utf8_lossy(&said)
-    ))
+    Err(format!("its storage tool failed: {}", String::from_utf8_lossy(&said)))
 }

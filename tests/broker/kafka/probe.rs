@@ -25,9 +25,7 @@ pub(super) fn check_answers(port: u16) -> io::Result<()> {
     let answer = exchange(port, API_VERSIONS, 0, &[])?;
     match Fields(&answer).int16()? {
         0 => Ok(()),
-        code => Err(io::Error::other(format!(
-            "the broker answers with error code {code}"
-        ))),
+        code => Err(io::Error::other(format!("the broker answers with error code {code}"))),
     }
 }
 
@@ -52,8 +50,7 @@ fn broker_id(fields: &mut Fields<'_>) -> io::Result<i32> {
 }
 
 fn exchange(port: u16, api: i16, version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream =
-        TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(&frame(api, version, body)?)?;
@@ -77,9 +74,7 @@ fn read_answer(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     stream.read_exact(&mut size)?;
     let size = usize::try_from(i32::from_be_bytes(size)).map_err(io::Error::other)?;
     if size > MAX_ANSWER_BYTES {
-        return Err(io::Error::other(
-            "whoever listens there does not speak Kafka's protocol",
-        ));
+        return Err(io::Error::other("whoever listens there does not speak Kafka's protocol"));
     }
     let mut answer = vec![0; size];
     stream.read_exact(&mut answer)?;
@@ -95,10 +90,7 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
-        let (head, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (head, rest) = self.0.split_at_checked(count).ok_or(io::ErrorKind::UnexpectedEof)?;
         self.0 = rest;
         Ok(head)
     }

@@ -21,12 +21,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn spawn(
-        mut command: Command,
-        runtime: &'static Runtime,
-        container: String,
-        log: &Path,
-    ) -> Self {
+    pub(super) fn spawn(mut command: Command, runtime: &'static Runtime, container: String, log: &Path) -> Self {
         let log = File::options().append(true).create(true).open(log);
         let log = log.expect("the log of a broker can be written");
         let child = command
@@ -39,23 +34,12 @@ impl Process {
             .spawn()
             .expect("a broker can be started");
         let watchdog = spawn_watchdog(&runtime.signal("KILL", child.id(), &container));
-        Self {
-            child,
-            watchdog,
-            runtime,
-            container,
-        }
+        Self { child, watchdog, runtime, container }
     }
 
     pub(super) fn signal(&mut self, name: &str) {
-        assert!(
-            !self.has_exited(),
-            "the broker ended before it was sent SIG{name}"
-        );
-        assert!(
-            self.try_signal(name),
-            "the broker could not be sent SIG{name}"
-        );
+        assert!(!self.has_exited(), "the broker ended before it was sent SIG{name}");
+        assert!(self.try_signal(name), "the broker could not be sent SIG{name}");
     }
 
     /// Whether it ended, waiting for that until the deadline.
