@@ -98,6 +98,8 @@ pub struct ProviderInfo {
     pub verification: &'static str,
     /// Whether it signs at all: then a source needs a secret, a token or `verification = "none"`.
     pub signs: bool,
+    /// Whether the signature covers a time, so that an old request can be told from a new one.
+    pub signs_time: bool,
     /// The methods with which it calls webhooks.
     pub methods: &'static [Method],
     /// Greatest body, unless the configuration says otherwise.

@@ -29,6 +29,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     title: "Vonage",
     verification: "JWT (HS256) over the body, by the account's signature secret",
     signs: true,
+    signs_time: true,
     methods: &[Method::Post, Method::Get],
     max_body_bytes: 10 * 1024 * 1024,
     kinds: &[Kind::MessageStatus, Kind::InboundMessage],

@@ -1,1 +1,12 @@
-fn main() {}
+//! What only a real Apache Kafka can show: acknowledgements, outages, placement of keys, limits, SASL.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+
+mod kafka;
+mod service;
+
+mod cluster;
+mod crash;
+mod limits;
+mod outage;
+mod published;

@@ -1,0 +1,44 @@
+//! Records that are larger than a topic takes.
+
+use serde_json::Value;
+
+use crate::kafka::{ClusterOptions, KafkaCluster};
+use crate::service::{Service, blocking, sign, status, webhook};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_ten_megabytes_that_is_not_understood_is_kept_whole() {
+    let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 60000", "").await;
+    let body = format!("{{\"what\":\"{}\"}}", "x".repeat(10 * 1024 * 1024 - 20)).into_bytes();
+    assert_eq!(service.post(&sign(body.clone())).await, 200);
+    let letters = blocking(|| service.records("dead-letter.v1"));
+    assert_eq!(letters.len(), 1);
+    let letter: Value = serde_json::from_slice(&letters[0].value).unwrap();
+    assert_eq!(letter["reason"]["code"], "unknown_shape");
+    assert_eq!(letter["body"].as_str().unwrap().as_bytes(), body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_its_topic_refuses_becomes_a_dead_letter_and_its_neighbours_are_published() {
+    let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let keep = "[sources.privacy]\nmessage_text = \"keep\"";
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 60000", keep).await;
+    // Text that compression can not make small: what counts is the size on the broker.
+    let random: String = (0..62_500).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
+    let large = webhook("inbound-message", "large", &[("text", random.into())]);
+    let small = webhook("inbound-message", "small", &[]);
+    let (of_large, of_small) = tokio::join!(service.post(&large), service.post(&small));
+    assert_eq!((of_large, of_small), (200, 200));
+
+    let messages = blocking(|| service.records("inbound-message.v1"));
+    assert_eq!(messages.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), ["vonage:abcd1234:small"]);
+    let letters = blocking(|| service.records("dead-letter.v1"));
+    let letter: Value = serde_json::from_slice(&letters[0].value).unwrap();
+    assert_eq!((&letter["reason"]["code"], &letter["scope"]), (&"record_too_large".into(), &"record".into()));
+    let event: Value = serde_json::from_str(letter["body"].as_str().unwrap()).unwrap();
+    assert_eq!(event["message_id"], "large");
+
+    assert_eq!(service.post(&large).await, 200, "a retry is a duplicate of what is kept");
+    assert_eq!(blocking(|| service.records("dead-letter.v1")).len(), 1);
+    assert_eq!(service.post(&status("after", "delivered")).await, 200);
+}

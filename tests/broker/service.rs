@@ -1,0 +1,154 @@
+//! A running service in front of a real cluster, and Vonage as its caller.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde_json::Value;
+use trunkline::app::App;
+use trunkline::config::{self, Environment, KafkaSettings};
+use trunkline::event::envelope::Mode;
+use trunkline::event::time::Time;
+use trunkline::providers;
+use trunkline::providers::simulate::{Credentials, Seed, SignedRequest};
+use trunkline::publish::reader::{From, ReadRecord, Reader};
+
+/// Long enough for the slowest machine; only a hang takes as long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) const SECRET: &str = "an-invented-signature-secret";
+pub(crate) const ACCOUNT: &str = "abcd1234";
+
+/// The service and a client.
+pub(crate) struct Service {
+    pub(crate) app: App,
+    pub(crate) url: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) bootstrap_servers: String,
+}
+
+/// The configuration of a source named `vonage-eu`, with more of the file before and after it.
+pub(crate) fn configuration(bootstrap_servers: &str, kafka: &str, source: &str) -> String {
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[kafka]\n\
+         bootstrap_servers = \"{bootstrap_servers}\"\n{kafka}\n[[sources]]\nname = \"vonage-eu\"\nprovider = \"vonage\"\n\
+         account_id = \"{ACCOUNT}\"\nsignature_secrets = [\"env:SECRET\"]\n{source}\n"
+    )
+}
+
+impl Service {
+    pub(crate) async fn start(bootstrap_servers: &str, kafka: &str, source: &str) -> Self {
+        let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
+        let text = configuration(bootstrap_servers, kafka, source);
+        let settings = config::load_text("test", &text, &environment).unwrap().settings;
+        let app = App::start(settings).unwrap();
+        let url = format!("http://{}/webhooks/vonage-eu", app.webhooks.address);
+        Self { app, url, client: reqwest::Client::new(), bootstrap_servers: bootstrap_servers.to_owned() }
+    }
+
+    pub(crate) async fn start_ready(bootstrap_servers: &str, kafka: &str, source: &str) -> Self {
+        let service = Self::start(bootstrap_servers, kafka, source).await;
+        service.wait_for_readiness(200).await;
+        service
+    }
+
+    /// Status of `/readyz`.
+    pub(crate) async fn readiness(&self) -> u16 {
+        let url = format!("http://{}/readyz", self.app.admin.address);
+        self.client.get(url).send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn wait_for_readiness(&self, status: u16) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.readiness().await != status {
+            assert!(Instant::now() < deadline, "/readyz never turned {status}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub(crate) async fn post(&self, webhook: &SignedRequest) -> u16 {
+        post(&self.client, &self.url, webhook).await.unwrap()
+    }
+
+    /// Repeats a webhook, as the provider does, until it is taken.
+    pub(crate) async fn post_until_taken(&self, webhook: &SignedRequest) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.post(webhook).await {
+                200 => return,
+                503 => assert!(Instant::now() < deadline, "the webhook is never taken"),
+                other => panic!("a genuine webhook was answered {other}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) fn records(&self, topic: &str) -> Vec<ReadRecord> {
+        records(&self.bootstrap_servers, topic)
+    }
+}
+
+pub(crate) async fn post(client: &reqwest::Client, url: &str, webhook: &SignedRequest) -> reqwest::Result<u16> {
+    let mut request = client.post(url).body(webhook.body.clone()).timeout(PATIENCE);
+    for (name, value) in &webhook.headers {
+        request = request.header(*name, value);
+    }
+    Ok(request.send().await?.status().as_u16())
+}
+
+/// A signed status of one message.
+pub(crate) fn status(id: &str, word: &str) -> SignedRequest {
+    webhook("message-status", id, &[("status", word.into())])
+}
+
+/// A signed webhook of one kind, with changes of its body.
+pub(crate) fn webhook(kind: &str, id: &str, changes: &[(&str, Value)]) -> SignedRequest {
+    let info = providers::find("vonage").unwrap();
+    let simulation = info.simulations.iter().find(|simulation| simulation.name == kind).unwrap();
+    let now = Time::now();
+    let mut body = (simulation.body)(&Seed { id: id.to_owned(), now, index: 0 });
+    for (name, value) in changes {
+        body[*name] = value.clone();
+    }
+    sign(body.to_string().into_bytes())
+}
+
+/// Signs any body as Vonage does.
+pub(crate) fn sign(body: Vec<u8>) -> SignedRequest {
+    let secret = Some(SecretString::from(SECRET));
+    let credentials = Credentials { account_id: ACCOUNT.to_owned(), secret, tamper: false };
+    (providers::find("vonage").unwrap().sign)(&credentials, Time::now(), body)
+}
+
+/// Everything in a topic, in the order of its partitions.
+pub(crate) fn records(bootstrap_servers: &str, topic: &str) -> Vec<ReadRecord> {
+    let settings = KafkaSettings {
+        bootstrap_servers: bootstrap_servers.to_owned(),
+        topic_prefix: "telecom.".to_owned(),
+        create_topics: false,
+        envelope: Mode::Binary,
+        properties: Vec::new(),
+    };
+    let mut reader = Reader::open(&settings, &[format!("telecom.{topic}")], From::Beginning).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut records = Vec::new();
+    while !reader.is_at_end() {
+        assert!(Instant::now() < deadline, "{topic} can not be read to its end");
+        records.extend(reader.next(Duration::from_millis(100)).unwrap());
+    }
+    records
+}
+
+/// How many copies of each key there are.
+pub(crate) fn copies(records: &[ReadRecord]) -> HashMap<&str, usize> {
+    let mut copies = HashMap::new();
+    for record in records {
+        *copies.entry(record.key.as_str()).or_insert(0) += 1;
+    }
+    copies
+}
+
+/// Runs something that blocks, such as starting a broker, without holding up the service.
+pub(crate) fn blocking<T>(task: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(task)
+}
