@@ -4,6 +4,7 @@
 #   CARGO            the cargo to use                                  [cargo]
 #   CARGO_FLAGS      passed to every cargo command                     [--locked where CI is set]
 #   BROKER_THREADS   broker tests at a time; each may start three JVMs [1]
+#   TEST_THREADS     in-process tests at a time; they wait more than they compute [8]
 #   FUZZ_SECONDS     time for each fuzz target                         [20]
 #   FUZZ_TARGETS     the fuzz targets to run                           [all of fuzz/fuzz_targets]
 #   KAFKA_HOME       an installed Apache Kafka for the broker tests    [fetched into the cache]
@@ -13,6 +14,7 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= $(if $(CI),--locked)
 BROKER_THREADS ?= 1
+TEST_THREADS ?= 8
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
@@ -57,7 +59,7 @@ doc: ## builds the documentation, warnings being errors
 
 unit: ## runs the tests that need nothing but cargo
 	$(call heading,unit and in-process tests)
-	$(CARGO) test $(CARGO_FLAGS) --lib --bins --test it
+	$(CARGO) test $(CARGO_FLAGS) --lib --bins --test it -- --test-threads $(TEST_THREADS)
 
 doctest: ## runs the examples of the documentation
 	$(call heading,doc tests)
@@ -67,13 +69,14 @@ broker-test: ## runs the tests against a real Apache Kafka, fetching it if need 
 	$(call heading,broker tests)
 	$(CARGO) test $(CARGO_FLAGS) --test broker -- --test-threads=$(BROKER_THREADS)
 
+# Without the address sanitizer: the project has no unsafe code, and the bundled C libraries do not link with it.
 fuzz: ## runs each fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 	$(call heading,fuzz: $(FUZZ_TARGETS))
 	@[ -n '$(FUZZ_TARGETS)' ] || { echo 'there is no fuzz target'; exit 1; }
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		printf '\n==> fuzz %s\n' "$$target"; \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		$(CARGO) +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
 schemas: ## writes the JSON Schemas and the AsyncAPI document to schemas/

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -26,7 +26,7 @@ pub struct App {
     pub ingest: Arc<Ingest>,
     stopping: Arc<AtomicBool>,
     topic_creation: Option<tokio::task::JoinHandle<()>>,
-    flush_timeout: Duration,
+    shutdown_timeout: Duration,
 }
 
 impl App {
@@ -48,7 +48,14 @@ impl App {
         let webhooks = http::serve_webhooks(&settings.server, listener, &ingest)?;
         let admin = http::serve_admin(admin_listener, state)?;
         tracing::info!(webhooks = %webhooks.address, admin = %admin.address, "listening");
-        Ok(Self { webhooks, admin, ingest, stopping, topic_creation, flush_timeout: settings.server.shutdown_timeout })
+        Ok(Self {
+            webhooks,
+            admin,
+            ingest,
+            stopping,
+            topic_creation,
+            shutdown_timeout: settings.server.shutdown_timeout,
+        })
     }
 
     /// Waits until a part of the service ends by itself, which is always a failure.
@@ -70,9 +77,10 @@ impl App {
         if let Some(task) = self.topic_creation {
             task.abort();
         }
+        let deadline = Instant::now() + self.shutdown_timeout;
         self.webhooks.stop().await;
         let ingest = Arc::clone(&self.ingest);
-        let timeout = self.flush_timeout;
+        let timeout = deadline.saturating_duration_since(Instant::now());
         let left = tokio::task::spawn_blocking(move || ingest.publisher().flush(timeout)).await.unwrap_or(0);
         self.admin.stop().await;
         left

@@ -58,7 +58,7 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// Version and target, for bug reports.
+/// Versions of the program and of its events.
 fn version() -> &'static str {
     concat!(env!("CARGO_PKG_VERSION"), " (schema 1.0)")
 }

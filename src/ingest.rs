@@ -153,7 +153,7 @@ impl Ingest {
             records.push(event.into_record(&origin, &active.source.privacy, self.mode)?);
         }
         for fault in normalized.faults {
-            tracing::warn!(source.name = %active.name, reason = fault.code, raw_id = ingest.raw_id, "a webhook was not understood");
+            tracing::warn!(source.name = %active.name, reason = fault.code, "a webhook was not understood");
             self.metrics.dead_letter(&active.metrics, fault.code);
             records.push(dead_letter::of_fault(&fault, request, &active.name, provider)?);
         }

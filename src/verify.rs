@@ -199,29 +199,33 @@ impl Doors {
 /// The URL tokens of a source. Only digests are kept, so that comparing takes the same time for any
 /// text of any length.
 #[derive(Default)]
-pub struct UrlTokens(Vec<[u8; 32]>);
+pub struct UrlTokens {
+    digests: Vec<[u8; 32]>,
+    first_index: usize,
+}
 
 impl UrlTokens {
-    /// Takes the tokens.
-    pub fn new(tokens: &[SecretString]) -> Self {
-        Self(tokens.iter().map(|token| Sha256::digest(token.expose_secret()).into()).collect())
+    /// Takes the tokens. They are numbered after the source's signature secrets, from `first_index` on.
+    pub fn new(tokens: &[SecretString], first_index: usize) -> Self {
+        let digests = tokens.iter().map(|token| Sha256::digest(token.expose_secret()).into()).collect();
+        Self { digests, first_index }
     }
 
-    /// The place of a token in the configured list. Every token is compared, whichever matches.
+    /// The number of a token. Every token is compared, whichever matches.
     pub fn find(&self, token: &str) -> Option<usize> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let compare = |found: Option<usize>, (index, known): (usize, &[u8; 32])| match bool::from(known.ct_eq(&digest))
         {
-            true => found.or(Some(index)),
+            true => found.or(Some(self.first_index + index)),
             false => found,
         };
-        self.0.iter().enumerate().fold(None, compare)
+        self.digests.iter().enumerate().fold(None, compare)
     }
 }
 
 impl fmt::Debug for UrlTokens {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "UrlTokens({} redacted)", self.0.len())
+        write!(formatter, "UrlTokens({} redacted)", self.digests.len())
     }
 }
 
@@ -231,8 +235,8 @@ mod tests {
 
     #[test]
     fn tokens_are_found_by_place_and_never_printed() {
-        let tokens = UrlTokens::new(&["first-token".into(), "second-token".into()]);
-        assert_eq!(tokens.find("second-token"), Some(1));
+        let tokens = UrlTokens::new(&["first-token".into(), "second-token".into()], 2);
+        assert_eq!(tokens.find("second-token"), Some(3));
         assert_eq!(tokens.find("second-toke"), None);
         assert_eq!(tokens.find(""), None);
         assert_eq!(format!("{tokens:?}"), "UrlTokens(2 redacted)");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::{Context, output};
 use crate::config::{KafkaSettings, Loaded};
+use crate::http;
 use crate::publish::kafka;
 use crate::publish::topics::{self, TopicState};
 
@@ -26,6 +27,9 @@ impl Check {
         let loaded = context.load()?;
         let settings = &loaded.settings;
         kafka::validate(&settings.kafka)?;
+        if let Some(files) = &settings.server.tls {
+            http::tls::server_config(files)?;
+        }
         output::line(loaded.redacted.trim_end());
         print_urls(&loaded);
         if !self.online {
@@ -37,19 +41,21 @@ impl Check {
             output::error(problem);
         }
         if problems.is_empty() {
-            output::line("\nThe configuration holds, and the brokers agree.");
+            output::line("\nThe configuration holds, and the brokers answer.");
         }
         Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
 fn print_urls(loaded: &Loaded) {
-    let server = &loaded.settings.server;
-    let base = server.public_url.clone().unwrap_or_else(|| format!("http://{}", server.listen));
+    let base = loaded.settings.base_url();
     output::line("\n# Webhook URLs:");
     for source in &loaded.settings.sources {
-        let token = if source.url_token.is_some() { "   (and with /<token> at its end)" } else { "" };
-        output::line(&format!("#   {base}/webhooks/{}{token}", source.name));
+        let url = format!("{base}/webhooks/{}", source.name);
+        let unsigned = source.url_token.is_some().then(|| format!("{url}/<token>"));
+        let signed = (source.signature_secret.is_some() || source.doors.open).then_some(url);
+        let urls: Vec<String> = signed.into_iter().chain(unsigned).collect();
+        output::line(&format!("#   {}", urls.join("  and unsigned  ")));
     }
 }
 

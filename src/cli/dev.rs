@@ -63,11 +63,12 @@ impl Dev {
         if context.config.is_some() {
             anyhow::bail!("`trunkline dev` takes no configuration; `trunkline serve --config FILE` does");
         }
+        let stop = serve::Signals::new()?;
         let broker = EmbeddedBroker::start(TOPIC_PREFIX, PARTITIONS)?;
         let demos: Vec<Demo> = PROVIDERS.iter().map(|info| Demo { info, secret: random_secret() }).collect();
         let app = App::start(self.settings(&broker, &demos)?)?;
         explain(&app, broker.bootstrap_servers(), &demos);
-        let code = serve::run_until_stopped(app).await;
+        let code = serve::run_until_stopped(app, stop).await;
         drop(broker);
         code
     }

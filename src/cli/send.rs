@@ -124,7 +124,7 @@ impl Send {
         let token = source.url_token.as_ref().filter(|_| source.signature_secret.is_none());
         let url = self.url.clone().unwrap_or_else(|| {
             let token = token.map(|token| format!("/{}", token.expose_secret())).unwrap_or_default();
-            format!("{}/webhooks/{}{token}", base_url(settings), source.name)
+            format!("{}/webhooks/{}{token}", settings.base_url(), source.name)
         });
         Ok(Target { url, credentials: self.credentials(source.account_id.clone(), source.signature_secret.clone()) })
     }
@@ -198,18 +198,6 @@ fn find(info: &ProviderInfo, kind: &str) -> anyhow::Result<&'static Simulation> 
         info.simulations.iter().find(|simulation| simulation.name == kind || simulation.aliases.contains(&kind));
     let names = || info.simulations.iter().map(|simulation| simulation.name).collect::<Vec<_>>().join(", ");
     found.ok_or_else(|| anyhow::anyhow!("{} sends no {kind:?}; it sends: {}", info.title, names()))
-}
-
-fn base_url(settings: &Settings) -> String {
-    if let Some(url) = &settings.server.public_url {
-        return url.clone();
-    }
-    let mut address = settings.server.listen;
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{address}")
 }
 
 /// Changes one field. Text stays text, a number stays a number where the new value is one.

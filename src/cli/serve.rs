@@ -22,13 +22,13 @@ impl Serve {
     /// Runs until a signal comes or a part fails.
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let settings = context.load()?.settings;
-        run_until_stopped(App::start(settings)?).await
+        let stop = Signals::new()?;
+        run_until_stopped(App::start(settings)?, stop).await
     }
 }
 
 /// Runs a started service to its end.
-pub(super) async fn run_until_stopped(mut app: App) -> anyhow::Result<ExitCode> {
-    let mut stop = Signals::new()?;
+pub(super) async fn run_until_stopped(mut app: App, mut stop: Signals) -> anyhow::Result<ExitCode> {
     tokio::select! {
         error = app.ended() => return Err(error),
         name = stop.next() => tracing::info!(signal = name, "stopping"),
@@ -48,13 +48,15 @@ pub(super) async fn run_until_stopped(mut app: App) -> anyhow::Result<ExitCode> 
     }
 }
 
-struct Signals {
+/// The signals that stop a service. They are listened to before anything is started, so that none of
+/// them ever ends the program by its default action.
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("signals can not be listened to");
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }

@@ -28,6 +28,9 @@ pub struct Origins {
     pub file: String,
     /// Path of a key to the variable that set it.
     pub variables: BTreeMap<String, String>,
+    /// Variables with our prefix that name no key, since every key is in a section. They may hold
+    /// secrets that the file refers to.
+    pub strays: Vec<String>,
 }
 
 impl Document {
@@ -37,7 +40,7 @@ impl Document {
     /// When the file can not be read or is no TOML, or a variable names an impossible place.
     pub fn read(file: Option<&Path>, environment: &Environment) -> Result<Self, Problems> {
         let Some(path) = file else {
-            return Self::parse("environment", "", environment);
+            return Self::parse("no configuration file was found", "", environment);
         };
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -55,11 +58,15 @@ impl Document {
     pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Self, Problems> {
         let mut table: Table =
             text.parse().map_err(|error: toml::de::Error| one_problem(name, "", error.to_string()))?;
-        let mut origins = Origins { file: name.to_owned(), variables: BTreeMap::new() };
+        let mut origins = Origins { file: name.to_owned(), ..Origins::default() };
         let mut problems = Vec::new();
         for (variable, value) in environment {
             let is_key = variable.starts_with(PREFIX) && !NOT_KEYS.contains(&variable.as_str());
             let Some(rest) = variable.strip_prefix(PREFIX).filter(|_| is_key) else { continue };
+            if !rest.contains("__") {
+                origins.strays.push(variable.clone());
+                continue;
+            }
             let path = path_of(rest);
             match insert(&mut table, &path, value) {
                 Ok(()) => drop(origins.variables.insert(path.join("."), variable.clone())),

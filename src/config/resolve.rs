@@ -115,6 +115,22 @@ pub struct Source {
     pub on_kafka_down: OnKafkaDown,
 }
 
+impl Settings {
+    /// The URL under which the webhooks are reached, as far as the configuration tells: an address that
+    /// listens everywhere is named as this machine.
+    pub fn base_url(&self) -> String {
+        if let Some(url) = &self.server.public_url {
+            return url.clone();
+        }
+        let mut address = self.server.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        let scheme = if self.server.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+}
+
 const DAY_MS: i64 = 86_400_000;
 const MAX_BODY: i64 = 1 << 30;
 const DEFAULT_MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -328,7 +344,9 @@ struct SourceDefaults {
 fn sources(root: &mut Section<'_>, defaults: &SourceDefaults) -> Vec<Source> {
     let sections = root.sections("sources");
     if sections.is_empty() {
-        root.problem("sources", "there is none; add a [[sources]] block, see `trunkline providers`".to_owned());
+        let mend = "add a [[sources]] block (see `trunkline providers`) to ./trunkline.toml or the file that --config \
+                    names; `trunkline dev` needs none";
+        root.problem("sources", format!("there is none; {mend}"));
     }
     let mut names = HashSet::new();
     let mut sources = Vec::new();
@@ -358,7 +376,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         region: region(&mut section),
     };
     let doors = Doors {
-        url_tokens: UrlTokens::new(&values(&tokens)),
+        url_tokens: UrlTokens::new(&values(&tokens), secrets.len()),
         open,
         allowed_ips: networks(&mut section, "allowed_ips"),
         account_id: account_id.clone(),
@@ -380,7 +398,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         doors,
         account_id,
         signature_secret: secrets.first().map(|secret| secret.value.clone()),
-        secrets: secrets.len().max(tokens.len()),
+        secrets: secrets.len() + tokens.len(),
         url_token: tokens.first().map(|secret| secret.value.clone()),
         privacy,
         max_body_bytes,
@@ -432,8 +450,8 @@ fn check_doors(
     account_id: Option<&str>,
 ) {
     let closed = !secrets.is_empty() || !tokens.is_empty();
-    if !closed && !open {
-        let key = info.secret_key();
+    let key = info.secret_key();
+    if !closed && !open && !section.has_problem(key) {
         let mend = format!("give it {key}, or write verification = \"none\" to accept everything from everybody");
         section.problem(key, format!("the source verifies nothing; {mend}"));
     }

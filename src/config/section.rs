@@ -1,6 +1,7 @@
 //! Reading one table of the configuration, key by key.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -18,17 +19,44 @@ pub struct Report<'e> {
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     redacted: RefCell<String>,
+    referred: RefCell<HashSet<String>>,
 }
 
 impl<'e> Report<'e> {
     /// Starts an empty report.
     pub fn new(origins: Origins, environment: &'e Environment) -> Self {
         let empty = RefCell::default;
-        Self { origins, environment, problems: empty(), warnings: RefCell::default(), redacted: RefCell::default() }
+        Self {
+            origins,
+            environment,
+            problems: empty(),
+            warnings: empty(),
+            redacted: RefCell::default(),
+            referred: RefCell::default(),
+        }
+    }
+
+    /// Resolves a secret, and remembers the variable that it comes from.
+    fn resolve(&self, written: &str) -> Result<Secret, String> {
+        if let Some(name) = written.strip_prefix("env:") {
+            self.referred.borrow_mut().insert(name.to_owned());
+        }
+        Secret::resolve(written, self.environment)
+    }
+
+    /// Warns of variables that look like ours and are used for nothing: most likely mistyped keys.
+    fn warn_of_strays(&self) {
+        let referred = self.referred.borrow();
+        for variable in self.origins.strays.iter().filter(|name| !referred.contains(*name)) {
+            let message = "is no key: a key's path is joined by two underscores, as in TRUNKLINE_KAFKA__ACK_TIMEOUT_MS";
+            let problem = Problem { origin: variable.clone(), key: String::new(), message: message.to_owned() };
+            self.warnings.borrow_mut().push(problem);
+        }
     }
 
     /// Problems, warnings, and the resolved configuration with secrets redacted.
     pub fn into_parts(self) -> (Vec<Problem>, Vec<Problem>, String) {
+        self.warn_of_strays();
         (self.problems.into_inner(), self.warnings.into_inner(), self.redacted.into_inner())
     }
 
@@ -250,7 +278,7 @@ impl<'r> Section<'r> {
     pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
         match self.take(key)? {
             Value::String(written) => {
-                self.resolve_secret(key, &written).inspect(|secret| self.redacted(key, &[secret]))
+                self.resolve_secret(key, &written).inspect(|secret| self.resolved(key, &redacted(secret)))
             }
             other => {
                 self.problem(key, format!("expected \"env:NAME\" or \"file:PATH\", found {}", described(&other)));
@@ -264,7 +292,9 @@ impl<'r> Section<'r> {
         let written = self.take_list(key);
         let secrets: Vec<Secret> = written.iter().filter_map(|text| self.resolve_secret(key, text)).collect();
         if !secrets.is_empty() {
-            self.redacted(key, &secrets.iter().collect::<Vec<_>>());
+            let origins: Vec<&str> = secrets.iter().map(|secret| secret.origin.as_str()).collect();
+            let hidden = vec!["\"***\""; secrets.len()];
+            self.resolved(key, &format!("[{}]  # from {}", hidden.join(", "), origins.join(", ")));
         }
         secrets
     }
@@ -285,7 +315,7 @@ impl<'r> Section<'r> {
                 return None;
             }
         };
-        let secret = match Secret::resolve(&text, self.report.environment) {
+        let secret = match self.report.resolve(&text) {
             Ok(secret) => secret,
             Err(message) => {
                 self.problem(&name, message);
@@ -293,13 +323,13 @@ impl<'r> Section<'r> {
             }
         };
         let hidden = !secret.is_literal() || names_a_secret(&name);
-        let printed = if hidden { redacted_text(&[&secret]) } else { quoted(&text) };
+        let printed = if hidden { redacted(&secret) } else { quoted(&text) };
         self.resolved(&quoted(&name), &printed);
         Some((name, secret))
     }
 
     fn resolve_secret(&self, key: &str, written: &str) -> Option<Secret> {
-        match Secret::resolve(written, self.report.environment) {
+        match self.report.resolve(written) {
             Ok(secret) => {
                 if secret.is_literal() && !self.is_from_environment(key) {
                     self.warning(
@@ -351,6 +381,12 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// Whether a problem with a key of this table is known already.
+    pub fn has_problem(&self, key: &str) -> bool {
+        let path = self.path_to(key);
+        self.report.problems.borrow().iter().any(|problem| problem.key == path)
+    }
+
     /// Records a problem with a key of this table.
     pub fn problem(&self, key: &str, message: String) {
         let problem = self.report.problem_at(self.path_to(key), message);
@@ -399,15 +435,10 @@ impl<'r> Section<'r> {
             redacted.push_str(part);
         }
     }
-
-    fn redacted(&self, key: &str, secrets: &[&Secret]) {
-        self.resolved(key, &redacted_text(secrets));
-    }
 }
 
-fn redacted_text(secrets: &[&Secret]) -> String {
-    let origins: Vec<&str> = secrets.iter().map(|secret| secret.origin.as_str()).collect();
-    format!("\"***\"  # {} from {}", if secrets.len() == 1 { "secret" } else { "secrets" }, origins.join(", "))
+fn redacted(secret: &Secret) -> String {
+    format!("\"***\"  # from {}", secret.origin)
 }
 
 fn names_a_secret(name: &str) -> bool {

@@ -137,6 +137,11 @@ fn the_environment_overrides_the_file_and_is_named_in_problems() {
         (wrong.0[0].origin.as_str(), wrong.0[0].key.as_str()),
         ("TRUNKLINE_KAFKA__ACK_TIMEOUT_MS", "kafka.ack_timeout_ms")
     );
+    let stray = load_with(SOURCE, &[("TRUNKLINE_KAFKA_BOOTSTRAP_SERVERS", "x")]).unwrap();
+    assert!(stray.warnings.iter().any(|warning| warning.origin == "TRUNKLINE_KAFKA_BOOTSTRAP_SERVERS"));
+    let key = format!("[privacy]\nnumbers = \"hash\"\nhash_key = \"env:TRUNKLINE_HASH_KEY\"\n{SOURCE}");
+    let hashed = load_with(&key, &[("TRUNKLINE_HASH_KEY", "a-key-of-sixteen-bytes")]).unwrap();
+    assert_eq!(hashed.warnings, []);
     let unknown = load_with(SOURCE, &[("TRUNKLINE_KAFAK__X", "1")]).expect_err("no such section");
     assert!(unknown.to_string().contains("TRUNKLINE_KAFAK__X"));
 }
@@ -197,7 +202,9 @@ fn no_secret_is_ever_printed() {
     for secret in ["hunter2", "property-secret", "user-secret", "hash-secret", "literal-secret", "file-secret"] {
         assert!(!printed.contains(secret), "{secret}");
     }
-    for shown in ["\"***\"  # secrets from env:VONAGE_SECRET, text", "\"linger.ms\" = \"3\"", "iat_max_age_s = 90000"] {
+    for shown in
+        ["[\"***\", \"***\"]  # from env:VONAGE_SECRET, text", "\"linger.ms\" = \"3\"", "iat_max_age_s = 90000"]
+    {
         assert!(loaded.redacted.contains(shown), "{shown}\n{}", loaded.redacted);
     }
     assert!(loaded.redacted.parse::<toml::Table>().is_ok(), "what is printed is TOML:\n{}", loaded.redacted);

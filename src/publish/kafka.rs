@@ -9,7 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
@@ -75,7 +75,7 @@ fn producer_config(settings: &KafkaSettings) -> ClientConfig {
 /// # Errors
 /// What it does not accept.
 pub fn validate(settings: &KafkaSettings) -> Result<(), StartError> {
-    producer_config(settings).create_native_config().map(drop).map_err(StartError::Configuration)
+    producer_config(settings).create::<BaseProducer>().map(drop).map_err(StartError::Configuration)
 }
 
 /// A record on its way, and everybody who wants to know its fate.
@@ -157,6 +157,8 @@ impl ClientContext for Callbacks {
 /// change itself, once.
 pub(super) fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
+        // A fresh cluster needs a moment for this, and librdkafka asks again by itself.
+        RDKafkaLogLevel::Warning if facility == "GETPID" => tracing::debug!(facility, "Kafka client: {message}"),
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(facility, "Kafka client: {message}");
         }

@@ -39,7 +39,7 @@ pub enum TopicsError {
         code: RDKafkaErrorCode,
     },
     /// The request to create topics failed.
-    #[error("the topics could not be created")]
+    #[error("the brokers did not carry out the request")]
     Admin(#[source] KafkaError),
 }
 

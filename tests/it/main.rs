@@ -1,1 +1,21 @@
-fn main() {}
+//! Tests of the whole service over real sockets, against the embedded broker. They need nothing else.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+
+mod harness;
+
+mod accepted;
+mod bodies;
+mod conformance;
+mod connections;
+mod dead_letters;
+mod doors;
+mod duplicates;
+mod operators;
+mod outage;
+mod privacy;
+mod program;
+mod refused;
+mod refused_records;
+mod shutdown;
+mod tidy;

@@ -1,0 +1,438 @@
+//! What every provider must do, tried on every entry of the list of providers. A provider that joins
+//! the list is tested here without a line of its own.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use trunkline::config::{self, Environment, Source};
+use trunkline::event::envelope::{Ingest, Mode, Origin, Record};
+use trunkline::event::time::Time;
+use trunkline::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use trunkline::providers::{PROVIDERS, ProviderInfo};
+use trunkline::publish::dead_letter;
+use trunkline::request::{Headers, RawRequest};
+use trunkline::verify::{self, AuthError};
+
+use crate::harness::schema;
+
+const SECRET: &str = "conformance-secret-conformance";
+const ACCOUNT: &str = "abcd1234";
+const NOW: &str = "2026-02-03T12:14:26.103Z";
+const DAY_S: i64 = 86_400;
+
+/// One provider with one source of its own, as the configuration makes it.
+struct Subject {
+    info: &'static ProviderInfo,
+    source: Source,
+}
+
+/// What became of one request.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    events: Vec<(String, Value)>,
+    dead_letters: usize,
+}
+
+fn subjects() -> Vec<Subject> {
+    PROVIDERS.iter().map(|info| Subject { info, source: source_of(info) }).collect()
+}
+
+fn source_of(info: &'static ProviderInfo) -> Source {
+    let text = format!(
+        "[[sources]]\nname = \"subject\"\nprovider = \"{}\"\naccount_id = \"{ACCOUNT}\"\n{} = [\"env:SECRET\"]\n",
+        info.name,
+        info.secret_key()
+    );
+    let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
+    config::load_text("conformance", &text, &environment).unwrap().settings.sources.remove(0)
+}
+
+fn now() -> Time {
+    Time::parse_iso(NOW).unwrap()
+}
+
+fn now_plus(seconds: i64) -> Time {
+    Time::from_unix_seconds(now().unix_seconds() + seconds).unwrap()
+}
+
+impl Subject {
+    fn sign(&self, body: Vec<u8>) -> SignedRequest {
+        let secret = Some(SecretString::from(SECRET));
+        (self.info.sign)(&Credentials { account_id: ACCOUNT.to_owned(), secret, tamper: false }, now(), body)
+    }
+
+    /// Takes a request as the receiver does, without the network and without Kafka.
+    fn take(&self, request: &SignedRequest, received_at: Time) -> Result<Outcome, AuthError> {
+        let headers = request.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let raw = RawRequest {
+            method: request.method,
+            path: "/webhooks/subject",
+            url_token: (!self.info.signs).then_some(SECRET),
+            query: "",
+            headers: Headers::new(headers),
+            body: &request.body,
+            undecodable: false,
+            remote_addr: None,
+            received_at,
+        };
+        let verified = verify::authenticate(&raw, &*self.source.provider, &self.source.doors)?;
+        let normalized = self.source.provider.normalize(&verified);
+        let ingest = Ingest {
+            via: "webhook",
+            verification: "signed",
+            scheme: "test",
+            raw_id: "01JK5Q0V8T4Z5M3R7S9W1X2Y3Z".to_owned(),
+        };
+        let origin = Origin { provider: self.info.name, source_name: "subject", received_at, ingest: &ingest };
+        let mut outcome = Outcome { events: Vec::new(), dead_letters: 0 };
+        for event in normalized.events {
+            let record = event.into_record(&origin, &self.source.privacy, Mode::Binary).unwrap();
+            outcome.events.push((event_id(&record), readable(&record)));
+        }
+        for fault in normalized.faults {
+            let record = dead_letter::of_fault(&fault, &raw, "subject", self.info.name).unwrap();
+            schema::assert_valid(&readable(&record));
+            outcome.dead_letters += 1;
+        }
+        Ok(outcome)
+    }
+
+    /// Takes an authentic body: every event is valid, and nothing disappears without a trace.
+    fn take_body(&self, body: impl Into<Vec<u8>>) -> Outcome {
+        let request = self.sign(body.into());
+        let outcome = self.take(&request, now()).unwrap();
+        for (_, event) in outcome.events.iter().filter(|(_, event)| !event.is_null()) {
+            schema::assert_valid(event);
+        }
+        outcome
+    }
+
+    fn body(&self, simulation: &Simulation) -> Value {
+        (simulation.body)(&Seed { id: "0d3ee1c4-5a0b-4f6c-9b4f-0123456789ab".to_owned(), now: now(), index: 0 })
+    }
+
+    fn bodies(&self) -> Vec<Value> {
+        self.info.simulations.iter().map(|simulation| self.body(simulation)).collect()
+    }
+
+    fn fixtures(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(self.info.name);
+        let kinds = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let files = kinds.flat_map(|kind| std::fs::read_dir(kind.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
+}
+
+fn event_id(record: &Record) -> String {
+    record.headers.iter().find(|(name, _)| *name == "ce_id").map(|(_, value)| value.clone()).unwrap()
+}
+
+/// The value as a tree. A number as great as JSON allows and this parser does not is still valid JSON:
+/// it is handed on as it was written, and such an event is `null` here.
+fn readable(record: &Record) -> Value {
+    match serde_json::from_slice(&record.value) {
+        Ok(value) => value,
+        Err(error) if error.to_string().contains("number out of range") => {
+            serde_json::from_slice::<&RawValue>(&record.value).unwrap();
+            Value::Null
+        }
+        Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&record.value)),
+    }
+}
+
+fn with_member(body: &Value, name: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body.as_object_mut().unwrap().insert(name.to_owned(), value);
+    body
+}
+
+fn member_names(body: &Value) -> Vec<String> {
+    body.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn what_the_simulator_signs_is_understood_and_valid() {
+    for subject in subjects() {
+        assert!(!subject.info.simulations.is_empty(), "{}", subject.info.name);
+        for simulation in subject.info.simulations {
+            let outcome = subject.take_body(subject.body(simulation).to_string());
+            assert!(!outcome.events.is_empty() && outcome.dead_letters == 0, "{}", simulation.name);
+            let kinds: Vec<&str> = subject.info.kinds.iter().map(|kind| kind.info().name).collect();
+            assert!(outcome.events.iter().all(|(_, event)| kinds.contains(&event["kind"].as_str().unwrap())));
+        }
+    }
+}
+
+#[test]
+fn every_fixture_makes_valid_events_of_the_kind_its_folder_names() {
+    for subject in subjects() {
+        let fixtures = subject.fixtures();
+        assert!(fixtures.len() >= 10, "{} has {} fixtures", subject.info.name, fixtures.len());
+        for (path, body) in fixtures {
+            let outcome = subject.take_body(body);
+            assert!(!outcome.events.is_empty() && outcome.dead_letters == 0, "{}: {outcome:?}", path.display());
+            let kind = path.parent().unwrap().file_name().unwrap().to_str().unwrap().replace('-', "_");
+            assert!(outcome.events.iter().all(|(_, event)| event["kind"] == kind.as_str()), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_of_body_or_signature_is_refused() {
+    for subject in subjects().iter().filter(|subject| subject.info.signs) {
+        for body in subject.bodies() {
+            let genuine = subject.sign(body.to_string().into_bytes());
+            subject.take(&genuine, now()).unwrap();
+            for index in 0..genuine.body.len() {
+                for mask in [0x01, 0x20, 0x80] {
+                    let mut forged = genuine.clone();
+                    forged.body[index] ^= mask;
+                    assert!(subject.take(&forged, now()).is_err(), "byte {index} ^ {mask:#x}");
+                }
+            }
+            assert_longer_and_shorter_bodies_are_refused(subject, &genuine);
+            assert_changed_headers_are_refused(subject, &genuine);
+        }
+    }
+}
+
+fn assert_longer_and_shorter_bodies_are_refused(subject: &Subject, genuine: &SignedRequest) {
+    let mut longer = genuine.clone();
+    longer.body.push(b' ');
+    let mut shorter = genuine.clone();
+    shorter.body.pop();
+    let mut empty = genuine.clone();
+    empty.body.clear();
+    for forged in [longer, shorter, empty] {
+        assert!(subject.take(&forged, now()).is_err(), "{} bytes", forged.body.len());
+    }
+}
+
+/// A change of letter case alone may be harmless (a scheme's name, hexadecimal digits); any other
+/// change of any header that signing added must be refused.
+fn assert_changed_headers_are_refused(subject: &Subject, genuine: &SignedRequest) {
+    for (at, (name, value)) in genuine.headers.iter().enumerate().filter(|(_, (name, _))| *name != "content-type") {
+        for index in 0..value.len() {
+            let mut bytes = value.clone().into_bytes();
+            bytes[index] ^= 0x01;
+            let mut forged = genuine.clone();
+            forged.headers[at].1 = String::from_utf8(bytes).unwrap();
+            assert!(subject.take(&forged, now()).is_err(), "{name}, character {index}");
+        }
+        let mut without = genuine.clone();
+        without.headers.remove(at);
+        assert!(subject.take(&without, now()).is_err(), "without {name}");
+    }
+}
+
+#[test]
+fn another_secret_and_another_account_are_refused() {
+    for subject in subjects().iter().filter(|subject| subject.info.signs) {
+        let body = subject.bodies()[0].to_string().into_bytes();
+        let signed_with = |secret: &str, account: &str, tamper| {
+            let secret = Some(SecretString::from(secret));
+            (subject.info.sign)(&Credentials { account_id: account.to_owned(), secret, tamper }, now(), body.clone())
+        };
+        assert!(subject.take(&signed_with(SECRET, ACCOUNT, false), now()).is_ok());
+        assert!(subject.take(&signed_with("another-secret", ACCOUNT, false), now()).is_err());
+        assert!(subject.take(&signed_with(SECRET, ACCOUNT, true), now()).is_err());
+    }
+}
+
+#[test]
+fn a_retry_a_day_later_is_genuine_and_has_the_same_ids() {
+    for subject in subjects() {
+        for body in subject.bodies() {
+            let request = subject.sign(body.to_string().into_bytes());
+            let ids = |outcome: Outcome| outcome.events.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+            let first = ids(subject.take(&request, now()).unwrap());
+            let retried = ids(subject.take(&request, now_plus(DAY_S)).unwrap());
+            assert_eq!(first, retried);
+        }
+    }
+}
+
+#[test]
+fn signed_times_are_believed_in_neither_direction_for_ever() {
+    for subject in subjects().iter().filter(|subject| subject.info.signs_time) {
+        let request = subject.sign(subject.bodies()[0].to_string().into_bytes());
+        assert_eq!(subject.take(&request, now_plus(400 * DAY_S)), Err(AuthError::Stale));
+        assert_eq!(subject.take(&request, now_plus(-DAY_S)), Err(AuthError::FromTheFuture));
+    }
+}
+
+#[test]
+fn unknown_members_are_kept_and_change_no_id() {
+    for subject in subjects() {
+        for body in subject.bodies() {
+            let plain = subject.take_body(body.to_string());
+            let extended = with_member(&body, "brand_new", json!({"deep": [1, {"x": "y"}], "empty": ""}));
+            let outcome = subject.take_body(extended.to_string());
+            assert_eq!(outcome.dead_letters, 0);
+            for ((id, _), (extended_id, event)) in plain.events.iter().zip(&outcome.events) {
+                assert_eq!(id, extended_id);
+                let content_is_dropped = event["kind"] == "inbound_message";
+                assert!(content_is_dropped || event["provider_data"]["brand_new"]["deep"][1]["x"] == "y", "{event:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_order_of_members_changes_no_id() {
+    for subject in subjects() {
+        for body in subject.bodies() {
+            let reversed: serde_json::Map<String, Value> =
+                body.as_object().unwrap().iter().rev().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let ids = |body: &Value| {
+                subject.take_body(body.to_string()).events.into_iter().map(|(id, _)| id).collect::<HashSet<_>>()
+            };
+            assert_eq!(ids(&body), ids(&Value::Object(reversed)));
+        }
+    }
+}
+
+#[test]
+fn strange_values_of_any_member_make_a_valid_event_or_a_dead_letter() {
+    let deep = |depth: usize| serde_json::from_str::<Value>(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+    let strange = [
+        json!(""),
+        json!(" "),
+        json!("null"),
+        json!(null),
+        json!(true),
+        json!(0),
+        json!(-1.5e-300),
+        json!(u64::MAX),
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!({"": ""}),
+        json!("brand-new-word"),
+        json!("x".repeat(100_000)),
+        json!("\u{0}\u{1b}[2J\u{202e}\u{1f4a9}"),
+        deep(100).unwrap(),
+    ];
+    for subject in subjects() {
+        for body in subject.bodies() {
+            for name in member_names(&body) {
+                for value in &strange {
+                    let outcome = subject.take_body(with_member(&body, &name, value.clone()).to_string());
+                    assert!(!outcome.events.is_empty() || outcome.dead_letters > 0, "{name} = {value}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn raw_text_that_trees_can_not_hold_makes_a_valid_event_or_a_dead_letter() {
+    let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
+    let nested = format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
+    let values = ["1e400", "-1E-400", "123456789012345678901234567890.5", "\"\\ud800\"", "\"\\u0000\"", &deep, &nested];
+    for subject in subjects() {
+        for body in subject.bodies() {
+            for value in values {
+                let text = body.to_string().replacen('{', &format!("{{\"strange\":{value},"), 1);
+                let outcome = subject.take_body(text);
+                assert!(!outcome.events.is_empty() || outcome.dead_letters > 0, "{value:.40}");
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_encodings_are_understood_or_kept_as_dead_letters() {
+    for subject in subjects() {
+        let text = subject.bodies()[0].to_string();
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let with_bom = [&[0xef, 0xbb, 0xbf], text.as_bytes()].concat();
+        assert!(!subject.take_body(with_bom).events.is_empty());
+        let latin1: Vec<u8> =
+            text.replacen("delivered", "d\u{e9}livr\u{e9}", 1).chars().map(|character| character as u8).collect();
+        let binary = vec![0, 159, 146, 150];
+        let several = [text.as_bytes(), text.as_bytes()].concat();
+        for body in [utf16, binary, several, b"null".to_vec(), b"[".to_vec(), b"  ".to_vec()] {
+            let outcome = subject.take_body(body);
+            assert_eq!((outcome.events.len(), outcome.dead_letters), (0, 1));
+        }
+        let outcome = subject.take_body(latin1);
+        assert_eq!(outcome.events.len() + outcome.dead_letters, 1);
+    }
+}
+
+#[test]
+fn every_provider_is_documented_and_its_example_loads() {
+    for subject in subjects() {
+        let info = subject.info;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(root.join(info.documentation)).unwrap();
+        for simulation in info.simulations {
+            assert!(page.contains(simulation.name) || page.contains("trunkline send --list"), "{}", simulation.name);
+        }
+        let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+        assert!(readme.contains(info.documentation), "the README links {}", info.documentation);
+        let variables = info.example.split("env:").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        let environment: Environment = variables.map(|name| (name, SECRET.to_owned())).collect();
+        let loaded = config::load_text(info.name, info.example, &environment).unwrap();
+        assert!(!format!("{:?}{}", loaded.settings, loaded.redacted).contains(SECRET));
+    }
+}
+
+#[test]
+fn providers_and_their_simulations_have_names_of_their_own() {
+    let names: HashSet<&str> = PROVIDERS.iter().map(|info| info.name).collect();
+    assert_eq!(names.len(), PROVIDERS.len());
+    for info in PROVIDERS {
+        assert_eq!(info.name, info.name.to_lowercase());
+        let names = info.simulations.iter().flat_map(|simulation| simulation.aliases.iter().chain([&simulation.name]));
+        let names: Vec<&&str> = names.collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{}", info.name);
+    }
+}
+
+/// Any JSON value, not too large.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,20}".prop_map(Value::from),
+        "[0-9+ ]{0,17}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map("[a-z_]{0,12}", inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_value_of_any_member_makes_a_valid_event_or_a_dead_letter(pick in any::<prop::sample::Index>(), value in any_json()) {
+        for subject in subjects() {
+            for body in subject.bodies() {
+                let names = member_names(&body);
+                let outcome = subject.take_body(with_member(&body, &names[pick.index(names.len())], value.clone()).to_string());
+                prop_assert!(outcome.events.len() + outcome.dead_letters > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_taken_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        for subject in subjects() {
+            let outcome = subject.take_body(body.clone());
+            prop_assert!(outcome.events.len() + outcome.dead_letters > 0);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Records that Kafka itself refuses.
+
+use rdkafka::error::RDKafkaErrorCode;
+use serde_json::{Value, json};
+
+use crate::harness::webhook::{Webhook, status};
+use crate::harness::{DEAD_LETTER, SOURCE, STATUS, TestApp, is, schema};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_too_large_for_kafka_becomes_a_dead_letter() {
+    let app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::MessageSizeTooLarge, 1).unwrap();
+    let body = status();
+    assert_eq!(app.post(&body).await.status, 200);
+    let letter = app.value(DEAD_LETTER);
+    schema::assert_valid(&letter);
+    assert_eq!((&letter["reason"]["code"], &letter["scope"]), (&json!("record_too_large"), &json!("record")));
+    assert_eq!(letter["source_name"], SOURCE);
+    let event: Value = serde_json::from_str(letter["body"].as_str().unwrap()).unwrap();
+    schema::assert_valid(&event);
+    assert_eq!(event["message_id"], body["message_uuid"]);
+    assert_eq!(app.records(STATUS).len(), 0);
+    let labels = [("source", SOURCE), ("reason", "record_too_large")];
+    assert!(is(app.metric("trunkline_dead_letters_total", &labels).await, 1.0));
+    assert!(is(app.metric("trunkline_refused_records_total", &[]).await, 1.0));
+    assert!(is(app.metric("trunkline_events_total", &[]).await, 0.0), "no event was published");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_record_is_remembered_like_any_other() {
+    let app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::MessageSizeTooLarge, 1).unwrap();
+    let webhook = Webhook::signed(&status());
+    assert_eq!(app.send(&webhook).await.status, 200);
+    assert_eq!(app.send(&webhook).await.status, 200);
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_kafka_finds_invalid_becomes_a_dead_letter() {
+    let app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::InvalidRecord, 1).unwrap();
+    assert_eq!(app.post(&status()).await.status, 200);
+    assert_eq!(app.value(DEAD_LETTER)["reason"]["code"], "record_invalid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_dead_letter_is_not_answered_200() {
+    let app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::MessageSizeTooLarge, 2).unwrap();
+    let webhook = Webhook::signed(&status());
+    assert_eq!(app.send(&webhook).await.status, 503);
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (0, 0));
+    app.post_until_taken(&webhook).await;
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_the_way_to_kafka_is_an_outage_and_no_dead_letter() {
+    let app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::TopicAuthorizationFailed, 1).unwrap();
+    let webhook = Webhook::signed(&status());
+    assert_eq!(app.send(&webhook).await.status, 503);
+    app.post_until_taken(&webhook).await;
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_leaves_the_events_after_it_alone() {
+    let app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::MessageSizeTooLarge, 1).unwrap();
+    for _ in 0..5 {
+        assert_eq!(app.post(&status()).await.status, 200);
+    }
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (4, 1));
+}

@@ -1,0 +1,103 @@
+//! What the compiler does not check about the shape of the sources.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Files below `src/` that contain a text, relative to it.
+fn files_with(text: &str) -> Vec<String> {
+    let source = root().join("src");
+    let contains = |path: &PathBuf| std::fs::read_to_string(path).unwrap().contains(text);
+    let relative = |path: PathBuf| path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
+    sources(&source).into_iter().filter(contains).map(relative).collect()
+}
+
+#[test]
+fn each_outside_world_has_one_owner() {
+    for (text, owners) in [
+        ("actix_web", &["http.rs", "http/"][..]),
+        ("rdkafka::", &["publish/"]),
+        ("reqwest::", &["cli/send.rs", "cli/healthcheck.rs"]),
+        ("env::var", &["config.rs"]),
+        ("Timestamp::now", &["event/time.rs"]),
+        ("SystemTime", &[]),
+        ("std::fs::", &["config/", "cli/"]),
+        ("process::exit", &["cli/"]),
+    ] {
+        let others: Vec<String> = files_with(text)
+            .into_iter()
+            .filter(|file| !file.ends_with("tests.rs") && !owners.iter().any(|owner| file.starts_with(owner)))
+            .collect();
+        assert!(others.is_empty(), "{text} is used in {others:?}");
+    }
+}
+
+#[test]
+fn the_pure_core_reads_no_clock_and_waits_for_nothing() {
+    for text in ["Time::now", "Instant::now", "tokio::", ".await"] {
+        let impure: Vec<String> = files_with(text)
+            .into_iter()
+            .filter(|file| {
+                ["event", "verify", "providers", "json", "request"].iter().any(|pure| file.starts_with(pure))
+            })
+            .collect();
+        assert!(impure.is_empty(), "{text} is used in {impure:?}");
+    }
+}
+
+#[test]
+fn provider_names_are_written_only_in_their_own_folder() {
+    for info in trunkline::providers::PROVIDERS {
+        let quoted = format!("\"{}\"", info.name);
+        let elsewhere: Vec<String> = files_with(&quoted)
+            .into_iter()
+            .filter(|file| !file.starts_with(&format!("providers/{}", info.name)))
+            .filter(|file| without_tests(file).contains(&quoted))
+            .collect();
+        assert!(elsewhere.is_empty(), "{quoted} is written in {elsewhere:?}");
+    }
+}
+
+fn without_tests(file: &str) -> String {
+    let text = std::fs::read_to_string(root().join("src").join(file)).unwrap();
+    match file.ends_with("tests.rs") {
+        true => String::new(),
+        false => text.split("#[cfg(test)]").next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[test]
+fn no_open_ends_are_left_in_the_sources() {
+    for mark in ["TODO", "FIXME", "XXX"] {
+        assert_eq!(files_with(mark), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_example_configuration_loads_and_names_every_key() {
+    let path = root().join("config/example.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let variables = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| {
+        line.split("env:").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
+    });
+    let environment = variables.map(|name| (name, "an-invented-secret".to_owned())).collect();
+    let loaded = trunkline::config::load(Some(&path), &environment).unwrap_or_else(|problems| panic!("{problems}"));
+    for line in loaded.redacted.lines().filter_map(|line| line.split_once(" = ")) {
+        assert!(text.contains(line.0), "{} is not in config/example.toml", line.0);
+    }
+}
