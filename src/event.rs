@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 pub mod address;
+pub mod call;
 pub mod envelope;
 pub mod id;
 pub mod kind;
@@ -17,6 +18,7 @@ pub mod privacy;
 pub mod time;
 
 use crate::json::{Members, Text};
+use call::{CallEvent, CallRecord};
 use id::{EventId, FactHash, Identity};
 use kind::Kind;
 use leftovers::Classes;
@@ -84,6 +86,10 @@ pub enum Fact<'a> {
     MessageStatus(Box<MessageStatus<'a>>),
     /// A message sent to the account.
     InboundMessage(Box<InboundMessage<'a>>),
+    /// Something that happened in a call.
+    CallEvent(Box<CallEvent<'a>>),
+    /// A call detail record.
+    CallRecord(Box<CallRecord<'a>>),
 }
 
 /// What a mapping did not consume, with the marks that its mapping gives its members.
@@ -101,6 +107,8 @@ impl Fact<'_> {
         match self {
             Self::MessageStatus(_) => Kind::MessageStatus,
             Self::InboundMessage(_) => Kind::InboundMessage,
+            Self::CallEvent(_) => Kind::CallEvent,
+            Self::CallRecord(_) => Kind::CallRecord,
         }
     }
 
@@ -109,6 +117,8 @@ impl Fact<'_> {
         match self {
             Self::MessageStatus(fact) => &fact.message_id,
             Self::InboundMessage(fact) => &fact.message_id,
+            Self::CallEvent(fact) => &fact.call_id,
+            Self::CallRecord(fact) => &fact.record_id,
         }
     }
 
@@ -116,7 +126,8 @@ impl Fact<'_> {
     pub fn fact_hash(&self) -> Option<FactHash> {
         match self {
             Self::MessageStatus(fact) => Some(fact.fact_hash()),
-            Self::InboundMessage(_) => None,
+            Self::CallRecord(fact) => Some(fact.fact_hash()),
+            Self::InboundMessage(_) | Self::CallEvent(_) => None,
         }
     }
 
@@ -126,6 +137,15 @@ impl Fact<'_> {
         match self {
             Self::MessageStatus(fact) => fact.with_identity(compute),
             Self::InboundMessage(fact) => compute(&Identity { id: &fact.message_id, x: "", y: "" }),
+            Self::CallEvent(fact) => compute(&fact.identity()),
+            Self::CallRecord(fact) => compute(&fact.identity()),
+        }
+    }
+
+    /// Fills in what follows from the rest of the fact.
+    fn complete(&mut self) {
+        if let Self::CallRecord(fact) = self {
+            fact.complete();
         }
     }
 
@@ -133,6 +153,8 @@ impl Fact<'_> {
         match self {
             Self::MessageStatus(fact) => fact.redact(privacy),
             Self::InboundMessage(fact) => fact.redact(privacy),
+            Self::CallEvent(fact) => fact.redact(privacy),
+            Self::CallRecord(fact) => fact.redact(privacy),
         }
     }
 }

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ulid::Ulid;
 
+mod records;
+
 use crate::config::Source;
-use crate::event::envelope::{Ingest as IngestFacts, Mode, Origin as EventOrigin, Record};
-use crate::providers::Normalized;
-use crate::publish::{self, Publisher, Submitted, dead_letter};
+use crate::event::envelope::Mode;
+use crate::publish::{self, Publisher, Submitted};
 use crate::request::RawRequest;
 use crate::telemetry::metrics::{Metrics, RequestOutcome, SourceMetrics};
 use crate::verify::{self, AuthError, Verified};
+use records::{RecordSink, Unpublishable};
 
 /// One source at work.
 #[derive(Debug)]
@@ -80,14 +83,12 @@ impl Ingest {
         let (submitted, outcome) = match self.submit(active, &verified) {
             Ok(submitted) => submitted,
             Err(error) => {
-                // Records are made of types that JSON can always hold. Should one not be writable after
-                // all, the provider keeps the webhook, rather than us losing it with a 200.
-                tracing::error!(%error, source.name = %active.name, "a record could not be written as JSON");
+                tracing::error!(%error, source.name = %active.name, "a webhook can not be published");
                 active.metrics.request(RequestOutcome::Unavailable);
                 return Outcome::Unavailable;
             }
         };
-        let wait = tokio::time::timeout(source.ack_timeout, submitted.ticket.durable());
+        let wait = tokio::time::timeout(source.ack_timeout + allowance(submitted.records), submitted.ticket.durable());
         let durable = wait.await.unwrap_or(false);
         active.metrics.request(if durable { outcome } else { RequestOutcome::Unavailable });
         if durable { Outcome::Durable } else { Outcome::Unavailable }
@@ -105,15 +106,14 @@ impl Ingest {
         &self,
         active: &ActiveSource,
         verified: &Verified<'_>,
-    ) -> Result<(Submitted, RequestOutcome), serde_json::Error> {
+    ) -> Result<(Submitted, RequestOutcome), Unpublishable> {
         let request = verified.request();
         active.metrics.authentic(verified.proof().secret_index, request.received_at.unix_seconds());
-        let normalized = active.source.provider.normalize(verified);
-        let (events, faults) = (normalized.events.len(), normalized.faults.len());
-        for field in &normalized.unmapped {
-            self.metrics.unmapped(&active.metrics, field);
-        }
-        let records = self.records(active, verified, normalized)?;
+        let raw_id = Ulid::generate().to_string();
+        let mut sink = RecordSink::new(active, verified, &raw_id, self);
+        active.source.provider.normalize(verified, &mut sink);
+        let (events, faults) = (sink.events, sink.faults);
+        let records = sink.finish()?;
         let origin = publish::Origin {
             source_name: Arc::clone(&active.name),
             provider: active.source.info.name,
@@ -131,32 +131,9 @@ impl Ingest {
         };
         Ok((submitted, outcome))
     }
+}
 
-    fn records(
-        &self,
-        active: &ActiveSource,
-        verified: &Verified<'_>,
-        normalized: Normalized<'_>,
-    ) -> Result<Vec<Record>, serde_json::Error> {
-        let (request, proof) = (verified.request(), verified.proof());
-        let ingest = IngestFacts {
-            via: "webhook",
-            verification: proof.verification.as_str(),
-            scheme: proof.scheme,
-            raw_id: Ulid::generate().to_string(),
-        };
-        let provider = active.source.info.name;
-        let origin =
-            EventOrigin { provider, source_name: &active.name, received_at: request.received_at, ingest: &ingest };
-        let mut records = Vec::with_capacity(normalized.events.len() + normalized.faults.len());
-        for event in normalized.events {
-            records.push(event.into_record(&origin, &active.source.privacy, self.mode)?);
-        }
-        for fault in normalized.faults {
-            tracing::warn!(source.name = %active.name, reason = fault.code, "a webhook was not understood");
-            self.metrics.dead_letter(&active.metrics, fault.code);
-            records.push(dead_letter::of_fault(&fault, request, &active.name, provider)?);
-        }
-        Ok(records)
-    }
+/// A batch takes longer than one event, however well Kafka is: a millisecond more for each record.
+fn allowance(records: usize) -> Duration {
+    Duration::from_millis(u64::try_from(records.saturating_sub(1)).unwrap_or(u64::MAX))
 }

@@ -79,52 +79,30 @@ impl<'a> Members<'a> {
         self.starts_with(name, b'{')
     }
 
-    /// The text of a string member. Empty or blank text counts as absent.
+    /// See [`Member::text`].
     pub fn text(&self, name: &str) -> Option<Text<'a>> {
-        let member = self.find(name)?;
-        let text = member.value.text().filter(|text| !text.trim().is_empty())?;
-        member.used.set(true);
-        Some(text)
+        self.find(name)?.text()
     }
 
-    /// The text of a string or number member, a number exactly as it was written.
+    /// See [`Member::text_or_number`].
     pub fn text_or_number(&self, name: &str) -> Option<Text<'a>> {
-        let member = self.find(name)?;
-        match member.value.number() {
-            Some(number) => {
-                member.used.set(true);
-                Some(Cow::Borrowed(number))
-            }
-            None => self.text(name),
-        }
+        self.find(name)?.text_or_number()
     }
 
-    /// Reads a member with `read`; a value that `read` does not accept counts as absent and stays
-    /// among the leftovers.
+    /// See [`Member::read`].
     pub fn read<T>(&self, name: &str, read: impl FnOnce(Text<'a>) -> Option<T>) -> Option<T> {
-        let member = self.find(name)?;
-        let was_used = member.used.get();
-        let value = self.text_or_number(name).and_then(read);
-        member.used.set(was_used || value.is_some());
-        value
+        self.find(name)?.read(read)
     }
 
-    /// Opens a member that is an object. Its own members are then used or left one by one.
+    /// See [`Member::object`].
     pub fn object(&self, name: &str) -> Option<&Members<'a>> {
-        let member = self.find(name)?;
-        if let Some(opened) = member.opened.get() {
-            return Some(opened);
-        }
-        let Value::Json(raw) = member.value else { return None };
-        let parsed = Members::parse(raw.get()).ok()?;
-        Some(member.opened.get_or_init(|| parsed))
+        self.find(name)?.object()
     }
 
     /// The number of elements of an array member.
     pub fn array_len(&self, name: &str) -> Option<usize> {
         let Value::Json(raw) = self.find(name)?.value else { return None };
-        let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
-        Some(items.len())
+        items_of(raw).map(|items| items.len())
     }
 
     /// All members, for a walk over what is left. Of members with one name only the last counts.
@@ -133,7 +111,7 @@ impl<'a> Members<'a> {
     }
 
     /// The last member of that name: the reading of repeated names that most JSON parsers share.
-    fn find(&self, name: &str) -> Option<&Member<'a>> {
+    pub fn find(&self, name: &str) -> Option<&Member<'a>> {
         self.list.iter().rev().find(|member| member.name == name)
     }
 
@@ -148,6 +126,46 @@ impl<'a> Members<'a> {
 impl<'a> Member<'a> {
     fn new(name: Text<'a>, value: Value<'a>) -> Self {
         Self { name, value, used: Cell::new(false), opened: OnceCell::new() }
+    }
+
+    /// The text of a string. Empty or blank text counts as absent.
+    pub fn text(&self) -> Option<Text<'a>> {
+        self.take(self.value.text())
+    }
+
+    /// The text of a string or number, a number exactly as it was written.
+    pub fn text_or_number(&self) -> Option<Text<'a>> {
+        self.take(self.value.number().map(Cow::Borrowed).or_else(|| self.value.text()))
+    }
+
+    /// The text of a string, number or boolean: for providers that write one as the other.
+    pub fn scalar(&self) -> Option<Text<'a>> {
+        self.take(self.value.word().map(Cow::Borrowed).or_else(|| self.value.text()))
+    }
+
+    /// Reads a string, number or boolean with `read`; a value that `read` does not accept counts as
+    /// absent and stays among the leftovers.
+    pub fn read<T>(&self, read: impl FnOnce(Text<'a>) -> Option<T>) -> Option<T> {
+        let was_used = self.used.get();
+        let value = self.scalar().and_then(read);
+        self.used.set(was_used || value.is_some());
+        value
+    }
+
+    /// Opens an object. Its own members are then used or left one by one.
+    pub fn object(&self) -> Option<&Members<'a>> {
+        if let Some(opened) = self.opened.get() {
+            return Some(opened);
+        }
+        let Value::Json(raw) = self.value else { return None };
+        let parsed = Members::parse(raw.get()).ok()?;
+        Some(self.opened.get_or_init(|| parsed))
+    }
+
+    fn take(&self, text: Option<Text<'a>>) -> Option<Text<'a>> {
+        let text = text.filter(|text| !text.trim().is_empty())?;
+        self.used.set(true);
+        Some(text)
     }
 
     /// Whether a mapping has taken this member's value.
@@ -174,6 +192,17 @@ impl<'a> Value<'a> {
         let text = raw.get();
         matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')).then_some(text)
     }
+
+    /// A number, `true` or `false`.
+    fn word(&self) -> Option<&'a str> {
+        let Self::Json(raw) = self else { return None };
+        matches!(raw.get(), "true" | "false").then(|| raw.get()).or_else(|| self.number())
+    }
+}
+
+/// The elements of a JSON array, each as it was written; `None` for any other value.
+pub fn items_of(raw: &RawValue) -> Option<Vec<&RawValue>> {
+    raw.get().starts_with('[').then(|| serde_json::from_str(raw.get()).ok())?
 }
 
 /// Decodes a JSON string. Text with an unpaired surrogate, which JSON's grammar allows and Unicode

@@ -9,7 +9,9 @@ use phonenumber::country;
 use secrecy::SecretString;
 
 pub mod simulate;
+pub mod telphin;
 pub mod vonage;
+pub mod webex;
 
 use crate::config::section::Section;
 use crate::event::Event;
@@ -21,7 +23,7 @@ use crate::verify::{AuthError, Proof, Verified};
 use simulate::Simulation;
 
 /// Every provider that Trunkline understands.
-pub const PROVIDERS: &[&ProviderInfo] = &[&vonage::INFO];
+pub const PROVIDERS: &[&ProviderInfo] = &[&vonage::INFO, &webex::INFO, &telphin::INFO];
 
 /// One provider's side of one source: pure functions of the request and the configuration.
 pub trait Provider: fmt::Debug + Send + Sync {
@@ -39,19 +41,47 @@ pub trait Provider: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Turns an authentic request into events. Knows nothing of what was seen before.
-    fn normalize<'r>(&self, request: &'r Verified<'r>) -> Normalized<'r>;
+    /// Turns an authentic request into events, one after the other, so that a batch of thousands is
+    /// never held as a whole. Knows nothing of what was seen before. A request that is recognised and
+    /// holds nothing for us makes no call at all.
+    fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>);
 }
 
-/// What a request turned out to hold.
+/// Takes what a request turns out to hold.
+pub trait Sink<'r> {
+    /// Takes an event.
+    fn event(&mut self, event: Event<'r>);
+
+    /// Takes something that could not be understood, with its own bytes.
+    fn fault(&mut self, fault: Fault<'r>);
+
+    /// Counts a value that is in no map by the name of its wire field.
+    fn unmapped(&mut self, field: &'static str);
+}
+
+/// A sink that keeps everything, for tests and tools.
 #[derive(Debug, Default)]
 pub struct Normalized<'r> {
     /// The events.
     pub events: Vec<Event<'r>>,
-    /// What could not be understood, each with its own bytes.
+    /// What could not be understood.
     pub faults: Vec<Fault<'r>>,
-    /// Wire fields whose value is in no map, for the metric; one entry a value.
+    /// Wire fields whose value is in no map; one entry a value.
     pub unmapped: Vec<&'static str>,
+}
+
+impl<'r> Sink<'r> for Normalized<'r> {
+    fn event(&mut self, event: Event<'r>) {
+        self.events.push(event);
+    }
+
+    fn fault(&mut self, fault: Fault<'r>) {
+        self.faults.push(fault);
+    }
+
+    fn unmapped(&mut self, field: &'static str) {
+        self.unmapped.push(field);
+    }
 }
 
 /// Something authentic that could not be understood.
@@ -81,13 +111,6 @@ impl Fault<'_> {
     }
 }
 
-impl<'r> Normalized<'r> {
-    /// A request of which nothing was understood.
-    pub fn not_understood(fault: Fault<'r>) -> Self {
-        Self { faults: vec![fault], ..Self::default() }
-    }
-}
-
 /// What is known of a provider before any source of it is configured.
 pub struct ProviderInfo {
     /// Name in the configuration and in every event, lower case.
@@ -114,6 +137,8 @@ pub struct ProviderInfo {
     pub configure: fn(&SourceOptions, &mut Section<'_>) -> Box<dyn Provider>,
     /// The webhooks that `trunkline send` can make.
     pub simulations: &'static [Simulation],
+    /// Writes a simulated body as the provider does.
+    pub encode: simulate::Encode,
     /// Signs a simulated webhook as the provider does.
     pub sign: simulate::Sign,
 }

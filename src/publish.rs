@@ -53,6 +53,8 @@ pub struct Origin {
 pub struct Submitted {
     /// Tells when everything is durable.
     pub ticket: Arc<Ticket>,
+    /// How many records there are.
+    pub records: usize,
     /// How many of the records are not copies of earlier ones.
     pub fresh: usize,
 }
@@ -95,7 +97,8 @@ impl Publisher {
 
     /// Takes a batch of records. They are on their way, or known as copies, when this returns.
     pub fn submit(&self, records: Vec<Record>, origin: &Arc<Origin>) -> Submitted {
-        let ticket = Arc::new(Ticket::new(records.len()));
+        let count = records.len();
+        let ticket = Arc::new(Ticket::new(count));
         let mut fresh = 0;
         for record in records {
             match self.inner.admit(&record, &ticket) {
@@ -107,7 +110,7 @@ impl Publisher {
                 }
             }
         }
-        Submitted { ticket, fresh }
+        Submitted { ticket, records: count, fresh }
     }
 
     /// What is known of the broker.

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 pub mod freshness;
+pub mod hmac;
 pub mod jwt;
 
 use crate::providers::Provider;

@@ -7,7 +7,7 @@ use trunkline::config::{self, Environment, Source};
 use trunkline::event::envelope::{Ingest, Mode, Origin};
 use trunkline::event::privacy::{Privacy, TextPolicy};
 use trunkline::event::time::Time;
-use trunkline::providers::PROVIDERS;
+use trunkline::providers::{Normalized, PROVIDERS};
 use trunkline::publish::dead_letter;
 use trunkline::request::{Headers, Method, RawRequest};
 use trunkline::verify;
@@ -25,6 +25,7 @@ fn sources(verification: impl Fn(&str) -> String) -> Vec<Source> {
     config::load_text("fuzz", &text, &environment).expect("the configuration holds").settings.sources
 }
 
+/// A request without a token.
 fn request<'r>(method: Method, headers: Headers<'r>, query: &'r str, body: &'r [u8]) -> RawRequest<'r> {
     RawRequest {
         method,
@@ -49,7 +50,8 @@ pub fn take_body(data: &[u8]) {
         _ => request(Method::Get, Headers::default(), &query, b""),
     };
     let verified = verify::authenticate(&raw, &*source.provider, &source.doors).expect("the source is open");
-    let normalized = source.provider.normalize(&verified);
+    let mut normalized = Normalized::default();
+    source.provider.normalize(&verified, &mut normalized);
     let ingest = Ingest { via: "webhook", verification: "none", scheme: "none", raw_id: String::new() };
     let origin = Origin { provider: source.info.name, source_name: "fuzz", received_at: raw.received_at, ingest: &ingest };
     let privacy = Privacy { message_text: TextPolicy::Keep, ..Privacy::default() };

@@ -105,10 +105,10 @@ fn explain(app: &App, broker: &str, demos: &[Demo]) {
         output::line("");
         output::line(&strong(&format!("{title}: {}", demo.info.verification)));
         output::line(&format!("  webhook  http://{webhooks}/webhooks/{name}-demo"));
-        output::line(&format!("  secret   {}", demo.secret));
+        output::line(&format!("  {:<7}  {}", if demo.info.signs { "secret" } else { "token" }, demo.secret));
         if let Some(first) = demo.info.simulations.first() {
             let kind = first.name;
-            output::line("  send one, signed as the provider signs it:");
+            output::line("  send one as the provider does:");
             output::line(&format!(
                 "    {program} send {name} {kind} --url http://{webhooks}/webhooks/{name}-demo --secret {}",
                 demo.secret

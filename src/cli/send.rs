@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use secrecy::{ExposeSecret, SecretString};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::dev::DEMO_ACCOUNT;
@@ -43,7 +44,7 @@ pub struct Send {
     /// Take secret, account and URL from this source of the configuration
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Secret to sign with: `env:NAME`, `file:PATH` or the text itself
+    /// Secret to sign with, or token of the URL: `env:NAME`, `file:PATH` or the text itself
     #[arg(long, conflicts_with = "source")]
     secret: Option<String>,
     /// Account to sign for [default: that of --source, else that of `trunkline dev`]
@@ -55,6 +56,12 @@ pub struct Send {
     /// Send this body as it is, instead of a simulated one
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     file: Option<PathBuf>,
+    /// Records in each body, for providers that send batches
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    records: usize,
+    /// Shape of the body, for providers that use several, see --list
+    #[arg(long, value_name = "SHAPE")]
+    shape: Option<String>,
     /// How many to send
     #[arg(long, default_value_t = 1, value_name = "N")]
     count: u64,
@@ -84,17 +91,21 @@ impl Send {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         let mut as_wanted = 0;
         let started = Instant::now();
+        let mut sent = 0;
         for index in 0..self.count {
-            self.pace(started, index).await;
-            let request = self.request(info, simulation, &target.credentials, index)?;
-            as_wanted += u64::from(self.send(&client, &target.url, request).await?);
+            for body in self.bodies(info, simulation, &target.credentials, index)? {
+                self.pace(started, sent).await;
+                let request = (info.sign)(&target.credentials, Time::now(), body);
+                as_wanted += u64::from(self.send(&client, &target.url, request).await?);
+                sent += 1;
+            }
         }
-        if self.count > 1 {
+        if sent > 1 {
             let seconds = started.elapsed().as_secs_f64();
             let wanted = if self.tamper { "refused" } else { "taken" };
-            output::line(&format!("{as_wanted} of {} {wanted} in {seconds:.1} s", self.count));
+            output::line(&format!("{as_wanted} of {sent} {wanted} in {seconds:.1} s"));
         }
-        Ok(if as_wanted == self.count { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if as_wanted == sent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn target(&self, info: &'static ProviderInfo, context: &super::Context) -> anyhow::Result<Target> {
@@ -106,10 +117,7 @@ impl Send {
         }
         let secret = self.secret.as_ref().map(|written| crate::config::Secret::resolve(written, &context.environment));
         let secret = secret.transpose().map_err(anyhow::Error::msg)?.map(|secret| secret.value);
-        anyhow::ensure!(
-            secret.is_some() || !info.signs,
-            "--secret or --source is needed to sign; `trunkline dev` prints its secrets"
-        );
+        anyhow::ensure!(secret.is_some(), "--secret or --source is needed; `trunkline dev` prints its secrets");
         let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:8080/webhooks/{}-demo", info.name));
         Ok(Target { url, credentials: self.credentials(None, secret) })
     }
@@ -121,12 +129,9 @@ impl Send {
         source: &Source,
     ) -> anyhow::Result<Target> {
         anyhow::ensure!(source.info.name == info.name, "the source {} is one of {}", source.name, source.info.title);
-        let token = source.url_token.as_ref().filter(|_| source.signature_secret.is_none());
-        let url = self.url.clone().unwrap_or_else(|| {
-            let token = token.map(|token| format!("/{}", token.expose_secret())).unwrap_or_default();
-            format!("{}/webhooks/{}{token}", settings.base_url(), source.name)
-        });
-        Ok(Target { url, credentials: self.credentials(source.account_id.clone(), source.signature_secret.clone()) })
+        let url = self.url.clone().unwrap_or_else(|| format!("{}/webhooks/{}", settings.base_url(), source.name));
+        let secret = if info.signs { &source.signature_secret } else { &source.url_token };
+        Ok(Target { url, credentials: self.credentials(source.account_id.clone(), secret.clone()) })
     }
 
     fn credentials(&self, account: Option<String>, secret: Option<SecretString>) -> Credentials {
@@ -142,24 +147,40 @@ impl Send {
         }
     }
 
-    fn request(
+    /// The bodies of one report, in the order in which they are sent.
+    fn bodies(
         &self,
         info: &ProviderInfo,
         simulation: &Simulation,
         credentials: &Credentials,
         index: u64,
-    ) -> anyhow::Result<SignedRequest> {
-        let now = Time::now();
-        let body = match &self.file {
-            Some(path) => std::fs::read(path).with_context(|| format!("{} can not be read", path.display()))?,
-            None => {
-                let seed = Seed { id: uuid::Uuid::new_v4().to_string(), now, index };
-                let mut body = (simulation.body)(&seed);
-                self.set.iter().try_for_each(|change| set(&mut body, change))?;
-                body.to_string().into_bytes()
-            }
+    ) -> anyhow::Result<Vec<Vec<u8>>> {
+        if let Some(path) = &self.file {
+            return Ok(vec![std::fs::read(path).with_context(|| format!("{} can not be read", path.display()))?]);
+        }
+        let seed = Seed {
+            id: uuid::Uuid::new_v4().to_string(),
+            account_id: credentials.account_id.clone(),
+            now: Time::now(),
+            index,
+            records: self.records,
+            shape: self.shape(simulation)?,
         };
-        Ok((info.sign)(credentials, now, body))
+        let mut bodies = (simulation.bodies)(&seed);
+        for body in bodies.iter_mut().filter(|_| !self.set.is_empty()) {
+            let record = body.pointer_mut(simulation.record);
+            let record = record.context("--set changes the default shape only, and a body with a record in it")?;
+            self.set.iter().try_for_each(|change| set(record, change))?;
+        }
+        Ok(bodies.iter().map(info.encode).collect())
+    }
+
+    fn shape(&self, simulation: &Simulation) -> anyhow::Result<String> {
+        let Some(shape) = &self.shape else { return Ok(String::new()) };
+        let shapes = simulation.shapes;
+        anyhow::ensure!(!shapes.is_empty(), "--shape: {} has one shape only", simulation.name);
+        anyhow::ensure!(shapes.contains(&shape.as_str()), "--shape: the shapes are: {}", shapes.join(", "));
+        Ok(shape.clone())
     }
 
     /// Sends one webhook and tells whether it was answered as wanted.
@@ -169,7 +190,10 @@ impl Send {
             Method::Post => reqwest::Method::POST,
         };
         let started = Instant::now();
-        let mut builder = client.request(method, url).body(request.body);
+        let token = request.url_token.map(|token| format!("/{}", utf8_percent_encode(&token, NON_ALPHANUMERIC)));
+        let token = token.unwrap_or_default();
+        let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+        let mut builder = client.request(method, format!("{url}{token}{query}")).body(request.body);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
@@ -187,7 +211,12 @@ fn list() {
     let mut rows = Vec::new();
     for info in PROVIDERS {
         for simulation in info.simulations {
-            rows.push(vec![info.name.to_owned(), simulation.name.to_owned(), simulation.summary.to_owned()]);
+            let shapes = match simulation.shapes {
+                [] => String::new(),
+                shapes => format!("; --shape {}", shapes.join("|")),
+            };
+            let summary = format!("{}{shapes}", simulation.summary);
+            rows.push(vec![info.name.to_owned(), simulation.name.to_owned(), summary]);
         }
     }
     output::table(&rows);

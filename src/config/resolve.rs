@@ -381,7 +381,11 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         allowed_ips: networks(&mut section, "allowed_ips"),
         account_id: account_id.clone(),
     };
-    let max_body_bytes = defaults.max_body_bytes.unwrap_or(info.max_body_bytes.max(DEFAULT_MAX_BODY_BYTES));
+    let max_body_bytes = match info.max_body_bytes {
+        // A provider that needs more than others keeps that, unless its own source says otherwise.
+        larger if larger > DEFAULT_MAX_BODY_BYTES => larger,
+        _ => defaults.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES),
+    };
     let max_body_bytes = section.number_or("max_body_bytes", max_body_bytes, 1..=MAX_BODY);
     let ack_timeout_ms = section.number_or("ack_timeout_ms", defaults.ack_timeout_ms, 1..=DAY_MS);
     let on_kafka_down =

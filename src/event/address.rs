@@ -31,7 +31,7 @@ pub struct Address<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressKind {
-    /// A number that is certainly E.164.
+    /// A phone number; with `e164` where that reading is certain.
     Phone,
     /// A sender name such as `AcmeInc`.
     Alphanumeric,

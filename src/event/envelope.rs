@@ -97,6 +97,7 @@ impl Event<'_> {
         mode: Mode,
     ) -> Result<Record, serde_json::Error> {
         let info = self.fact.kind().info();
+        self.fact.complete();
         let id = self.fact.event_id(origin.provider, &self.account_id);
         let fact_hash = self.fact.fact_hash();
         self.fact.redact(privacy);
@@ -157,6 +158,8 @@ impl Event<'_> {
         match &self.fact {
             Fact::MessageStatus(fact) => append_members(&mut out, fact)?,
             Fact::InboundMessage(fact) => append_members(&mut out, fact)?,
+            Fact::CallEvent(fact) => append_members(&mut out, fact)?,
+            Fact::CallRecord(fact) => append_members(&mut out, fact)?,
         }
         self.append_leftovers(&mut out, privacy);
         Ok(out)

@@ -9,6 +9,14 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+/// Ids of the provider are keys and headers in Kafka: longer text is no id.
+const MAX_ID_BYTES: usize = 512;
+
+/// Whether a provider's text can be an id: at most 512 bytes, and no control characters.
+pub fn is_id(text: &str) -> bool {
+    text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control)
+}
+
 /// First 128 bits of the SHA-256 over the identity, printed as 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId([u8; 16]);
@@ -173,6 +181,12 @@ mod tests {
             let computed = EventId::compute(provider, account, kind, &Identity { id, x, y });
             assert_eq!(computed.to_string(), expected, "{provider} {kind}");
         }
+    }
+
+    #[test]
+    fn ids_are_short_and_have_no_control_characters() {
+        assert!(is_id("a") && is_id(&"x".repeat(512)));
+        assert!(!is_id("a\u{1b}") && !is_id(&"x".repeat(513)));
     }
 
     #[test]

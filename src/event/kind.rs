@@ -7,6 +7,10 @@ pub enum Kind {
     MessageStatus,
     /// A message that somebody sent to the account.
     InboundMessage,
+    /// Something that happened in a call.
+    CallEvent,
+    /// A call detail record.
+    CallRecord,
 }
 
 /// Everything that depends on the kind alone.
@@ -64,6 +68,22 @@ static INBOUND_MESSAGE_TOPIC: TopicInfo = TopicInfo {
     summary: "messages sent to the account",
 };
 
+static CALL_EVENT_TOPIC: TopicInfo = TopicInfo {
+    suffix: "call-event.v1",
+    partitions: 12,
+    retention_days: 7,
+    max_message_bytes: None,
+    summary: "what happens in calls",
+};
+
+static CALL_RECORD_TOPIC: TopicInfo = TopicInfo {
+    suffix: "call-record.v1",
+    partitions: 12,
+    retention_days: 90,
+    max_message_bytes: None,
+    summary: "call detail records",
+};
+
 /// Authentic requests that could not be understood.
 pub static DEAD_LETTER_TOPIC: TopicInfo = TopicInfo {
     suffix: "dead-letter.v1",
@@ -74,7 +94,7 @@ pub static DEAD_LETTER_TOPIC: TopicInfo = TopicInfo {
 };
 
 /// Every kind that exists, in the order in which people should meet them.
-pub static KINDS: [KindInfo; 2] = [
+pub static KINDS: [KindInfo; 4] = [
     KindInfo {
         kind: Kind::MessageStatus,
         name: "message_status",
@@ -94,6 +114,26 @@ pub static KINDS: [KindInfo; 2] = [
         topic: &INBOUND_MESSAGE_TOPIC,
         schema_file: "inbound-message/1.0.json",
         schema: include_str!("../../schemas/inbound-message/1.0.json"),
+    },
+    KindInfo {
+        kind: Kind::CallEvent,
+        name: "call_event",
+        id_name: "call.event",
+        ce_type: "trunkline.call.event.v1",
+        dataschema: "urn:trunkline:schemas/call-event/1.0.json",
+        topic: &CALL_EVENT_TOPIC,
+        schema_file: "call-event/1.0.json",
+        schema: include_str!("../../schemas/call-event/1.0.json"),
+    },
+    KindInfo {
+        kind: Kind::CallRecord,
+        name: "call_record",
+        id_name: "call.record",
+        ce_type: "trunkline.call.record.v1",
+        dataschema: "urn:trunkline:schemas/call-record/1.0.json",
+        topic: &CALL_RECORD_TOPIC,
+        schema_file: "call-record/1.0.json",
+        schema: include_str!("../../schemas/call-record/1.0.json"),
     },
 ];
 

@@ -38,6 +38,32 @@ pub struct Classes {
     pub marked: &'static [(&'static str, Class)],
     /// The class of members at the top that are not marked.
     pub otherwise: Class,
+    /// How the provider's names are compared with the marked ones.
+    pub names: Names,
+}
+
+/// How names are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// As they are written.
+    Exact,
+    /// By their letters and digits, whatever their case: for providers whose spelling varies.
+    Folded,
+}
+
+impl Names {
+    fn same(self, marked: &str, path: &str) -> bool {
+        match self {
+            Self::Exact => marked == path,
+            Self::Folded => fold(marked).eq(fold(path)),
+        }
+    }
+}
+
+/// The letters and digits of a path, and the dots between its names.
+fn fold(path: &str) -> impl Iterator<Item = char> {
+    let kept = path.chars().filter(|character| character.is_alphanumeric() || *character == '.');
+    kept.map(|character| character.to_ascii_lowercase())
 }
 
 /// The leftovers did not fit: they are too long or nested too deep.
@@ -126,7 +152,7 @@ impl Writer<'_> {
     }
 
     fn class_of(&self, name: &str, inherited: Class) -> Class {
-        let marked = self.classes.marked.iter().find(|(path, _)| *path == self.path);
+        let marked = self.classes.marked.iter().find(|(path, _)| self.classes.names.same(path, &self.path));
         match marked {
             Some((_, class)) => *class,
             None if is_link_name(name) => Class::Link,
@@ -220,10 +246,11 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Whatever its case and whether its words are joined: `url`, `recordingUrl`, `callback_url`, `_links`.
 fn is_link_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let known = ["url", "href", "link", "_links", "_self", "uri"];
-    known.contains(&name.as_str()) || name.ends_with("_url") || name.ends_with("_uri") || name.ends_with("_link")
+    ["url", "uri", "href", "_link"].iter().any(|ending| name.ends_with(ending))
+        || ["link", "_links", "_self"].contains(&&*name)
 }
 
 #[cfg(test)]
@@ -233,6 +260,7 @@ mod tests {
     const CLASSES: Classes = Classes {
         marked: &[("who", Class::Number), ("profile", Class::Name), ("body", Class::Content)],
         otherwise: Class::Plain,
+        names: Names::Exact,
     };
 
     fn left(json: &str, use_them: impl FnOnce(&Members<'_>), privacy: &Privacy) -> Option<String> {
@@ -263,7 +291,7 @@ mod tests {
     #[test]
     fn personal_members_follow_the_switches_and_links_are_never_published() {
         let json = r#"{"who":"447700900000","profile":{"name":"Ann"},"body":{"caption":"hi","url":"https://x"},
-                       "recording_url":"https://y","_links":{"self":{"href":"z"}}}"#;
+                       "recording_url":"https://y","callbackUrl":"https://z","_links":{"self":{"href":"z"}}}"#;
         let open = Privacy { message_text: TextPolicy::Keep, ..Privacy::default() };
         assert_eq!(
             left(json, |_| {}, &open).unwrap(),
@@ -275,6 +303,18 @@ mod tests {
             ..Privacy::default()
         };
         assert_eq!(left(json, |_| {}, &closed), None);
+    }
+
+    #[test]
+    fn folded_names_are_marked_in_every_spelling() {
+        static FOLDED: Classes =
+            Classes { marked: &[("Caller ID number", Class::Number)], otherwise: Class::Plain, names: Names::Folded };
+        let drop = Privacy { numbers: super::super::privacy::NumberPolicy::Drop, ..Privacy::default() };
+        for name in ["Caller ID number", "Caller ID Number", "callerIdNumber", "caller_id_number"] {
+            let json = format!("{{\"{name}\":\"447700900000\",\"x\":1}}");
+            let members = Members::parse(&json).unwrap();
+            assert_eq!(write(&members, &FOLDED, &drop).unwrap().unwrap(), r#"{"x":1}"#, "{name}");
+        }
     }
 
     #[test]

@@ -96,11 +96,9 @@ pub struct HashedText {
 impl Privacy {
     /// Applies the switches to a party.
     pub fn address(&self, address: &mut Address<'_>) {
-        if self.names == NamePolicy::Drop {
-            address.name = None;
-            if address.kind == AddressKind::Email {
-                address.value = None;
-            }
+        self.name(&mut address.name);
+        if address.kind == AddressKind::Email {
+            self.name(&mut address.value);
         }
         let personal = !matches!(address.kind, AddressKind::Alphanumeric | AddressKind::Anonymous | AddressKind::Email);
         if personal && self.numbers != NumberPolicy::Keep {
@@ -128,6 +126,22 @@ impl Privacy {
             NumberPolicy::Mask => Redacted::Masked(mask(digits)),
             NumberPolicy::Hash => self.hashed(digits.strip_prefix('+').unwrap_or(digits)),
             NumberPolicy::Drop => Redacted::Dropped,
+        }
+    }
+
+    /// Applies the switch for names.
+    pub fn name(&self, name: &mut Option<Text<'_>>) {
+        if self.names == NamePolicy::Drop {
+            *name = None;
+        }
+    }
+
+    /// Applies the switch for numbers to text that is no address, such as dialled digits.
+    pub fn number_text<'a>(&self, text: Text<'a>) -> Option<Text<'a>> {
+        match self.number(&text) {
+            Redacted::Kept => Some(text),
+            Redacted::Masked(text) | Redacted::Hashed(text) => Some(text.into()),
+            Redacted::Dropped => None,
         }
     }
 

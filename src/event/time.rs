@@ -42,6 +42,17 @@ impl Time {
         Self::in_range(jiff::Timestamp::from_millisecond(milliseconds).ok()?)
     }
 
+    /// Microseconds since the Unix epoch.
+    pub fn from_unix_us(microseconds: i64) -> Option<Self> {
+        Self::in_range(jiff::Timestamp::from_microsecond(microseconds).ok()?)
+    }
+
+    /// The instant so many microseconds earlier, if it can be printed.
+    pub fn minus_us(self, microseconds: u64) -> Option<Self> {
+        let earlier = self.0.as_microsecond().checked_sub(i64::try_from(microseconds).ok()?)?;
+        Self::from_unix_us(earlier)
+    }
+
     /// Whole seconds since the Unix epoch.
     pub fn unix_seconds(self) -> i64 {
         self.0.as_second()
@@ -106,5 +117,15 @@ mod tests {
     fn times_documented_as_utc_need_no_zone() {
         let time = Time::parse_utc_without_zone("2013-11-21 17:31:42").unwrap();
         assert_eq!(time.unix_seconds(), 1_385_055_102);
+    }
+
+    #[test]
+    fn microseconds_are_exact_and_can_be_taken_off() {
+        let time = Time::from_unix_us(1_766_736_711_480_097).unwrap();
+        assert_eq!(time.to_string(), "2025-12-26T08:11:51.480097Z");
+        assert_eq!(time.minus_us(7_529_999).unwrap().to_string(), "2025-12-26T08:11:43.950098Z");
+        assert_eq!(time.minus_us(u64::MAX), None);
+        assert_eq!(time.minus_us(99_999_999_999_999_999), None);
+        assert_eq!(Time::from_unix_us(i64::MAX), None);
     }
 }

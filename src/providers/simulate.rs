@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::event::time::Time;
 use crate::request::Method;
 
-/// One webhook that a provider sends.
+/// Something that a provider reports, in one webhook or in several.
 #[derive(Debug)]
 pub struct Simulation {
     /// Name on the command line.
@@ -18,19 +18,30 @@ pub struct Simulation {
     pub aliases: &'static [&'static str],
     /// What it is, in one line.
     pub summary: &'static str,
-    /// Makes a realistic body with invented numbers.
-    pub body: fn(&Seed) -> Value,
+    /// JSON Pointer to the first record inside a body, for changes of its fields; empty where the body
+    /// itself is the record.
+    pub record: &'static str,
+    /// Shapes of the body that the provider may use, the first being the default; empty if it has one.
+    pub shapes: &'static [&'static str],
+    /// Makes realistic bodies with invented numbers, in the order in which they are sent.
+    pub bodies: fn(&Seed) -> Vec<Value>,
 }
 
-/// What makes one simulated webhook different from the next.
+/// What makes one simulated report different from the next.
 #[derive(Debug, Clone)]
 pub struct Seed {
     /// Fresh id of the message or call, a UUID.
     pub id: String,
+    /// The account that it happens to.
+    pub account_id: String,
     /// The moment at which it happens.
     pub now: Time,
-    /// Number of this webhook in its run, from 0.
+    /// Number of this report in its run, from 0.
     pub index: u64,
+    /// Records in a body, for providers that send batches.
+    pub records: usize,
+    /// One of the simulation's shapes; the first, if empty.
+    pub shape: String,
 }
 
 /// With what to sign.
@@ -38,9 +49,10 @@ pub struct Seed {
 pub struct Credentials {
     /// The account's id at the provider.
     pub account_id: String,
-    /// The secret; absent for a source that is not signed.
+    /// The secret, or the URL token of a provider that signs nothing; absent for a source that checks
+    /// nothing.
     pub secret: Option<SecretString>,
-    /// Sign with another secret than the right one.
+    /// Use another secret than the right one.
     pub tamper: bool,
 }
 
@@ -49,11 +61,23 @@ pub struct Credentials {
 pub struct SignedRequest {
     /// The method.
     pub method: Method,
+    /// What is added to the URL's path as its last part: the token.
+    pub url_token: Option<String>,
+    /// The query, without `?`.
+    pub query: String,
     /// Headers to set.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
+/// Writes a simulated body as bytes.
+pub type Encode = fn(&Value) -> Vec<u8>;
+
 /// Signs a body.
 pub type Sign = fn(&Credentials, Time, Vec<u8>) -> SignedRequest;
+
+/// JSON, for the providers that send it.
+pub fn json(body: &Value) -> Vec<u8> {
+    body.to_string().into_bytes()
+}

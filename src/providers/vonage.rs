@@ -17,7 +17,7 @@ mod simulate;
 mod status;
 mod token;
 
-use super::{Fault, Normalized, Provider, ProviderInfo, SourceOptions};
+use super::{Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use phonenumber::country;
 
 /// A retry may come a day after the first attempt, and it is not known whether it is signed afresh.
@@ -37,6 +37,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/vonage.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    encode: super::simulate::json,
     sign: simulate::sign,
 };
 
@@ -69,7 +70,7 @@ impl Provider for Vonage {
         token::check(self, request)
     }
 
-    fn normalize<'r>(&self, request: &'r Verified<'r>) -> Normalized<'r> {
-        messages::normalize(request, self.region)
+    fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        messages::normalize(request, self.region, out);
     }
 }

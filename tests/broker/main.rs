@@ -9,4 +9,5 @@ mod cluster;
 mod crash;
 mod limits;
 mod outage;
+mod providers;
 mod published;

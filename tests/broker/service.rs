@@ -106,7 +106,9 @@ pub(crate) fn webhook(kind: &str, id: &str, changes: &[(&str, Value)]) -> Signed
     let info = providers::find("vonage").unwrap();
     let simulation = info.simulations.iter().find(|simulation| simulation.name == kind).unwrap();
     let now = Time::now();
-    let mut body = (simulation.body)(&Seed { id: id.to_owned(), now, index: 0 });
+    let seed =
+        Seed { id: id.to_owned(), account_id: ACCOUNT.to_owned(), now, index: 0, records: 1, shape: String::new() };
+    let mut body = (simulation.bodies)(&seed).remove(0);
     for (name, value) in changes {
         body[*name] = value.clone();
     }

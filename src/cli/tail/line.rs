@@ -9,6 +9,8 @@ pub(super) fn of(event: &Value) -> String {
     let what = match kind.as_str() {
         "message_status" => message_status(event),
         "inbound_message" => inbound_message(event),
+        "call_event" => call_event(event),
+        "call_record" => call_record(event),
         "dead_letter" => dead_letter(event),
         _ => Vec::new(),
     };
@@ -40,6 +42,33 @@ fn inbound_message(event: &Value) -> Vec<String> {
     parts.extend(text(event, "/text").map(|text| format!("{text:?}")));
     parts.extend(text(event, "/message_id"));
     parts
+}
+
+fn call_event(event: &Value) -> Vec<String> {
+    let mut parts = vec![format!("{:<9}", text(event, "/event").unwrap_or_default())];
+    parts.extend(text(event, "/outcome"));
+    parts.extend(text(event, "/direction"));
+    parts.push(parties(event));
+    parts.extend(seconds(event, "/talk_ms").map(|talk| format!("talk {talk}")));
+    parts.extend(text(event, "/call_id"));
+    parts
+}
+
+fn call_record(event: &Value) -> Vec<String> {
+    let mut parts = vec![format!("{:<9}", text(event, "/outcome").unwrap_or_default())];
+    parts.extend(text(event, "/state").filter(|state| state != "final"));
+    parts.extend(text(event, "/direction"));
+    parts.push(parties(event));
+    parts.extend(seconds(event, "/talk_ms").map(|talk| format!("talk {talk}")));
+    parts.extend(price(event));
+    parts.extend(text(event, "/record_id"));
+    parts
+}
+
+/// Milliseconds as seconds, for people.
+fn seconds(event: &Value, pointer: &str) -> Option<String> {
+    let milliseconds = event.pointer(pointer)?.as_u64()?;
+    Some(format!("{}.{:03} s", milliseconds / 1000, milliseconds % 1000))
 }
 
 fn dead_letter(event: &Value) -> Vec<String> {

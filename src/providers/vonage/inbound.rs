@@ -4,7 +4,7 @@ use super::Fault;
 use super::messages::{Body, Mapped, count};
 use crate::event::Fact;
 use crate::event::address::Address;
-use crate::event::leftovers::{Class, Classes};
+use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::message::InboundMessage;
 use crate::json::Members;
 
@@ -33,6 +33,7 @@ static CLASSES: Classes = Classes {
         ("message.sms", Class::Plain),
     ],
     otherwise: Class::Content,
+    names: Names::Exact,
 };
 
 pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {

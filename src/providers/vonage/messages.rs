@@ -2,17 +2,15 @@
 
 use phonenumber::country;
 
-use super::{Fault, Normalized, inbound, status};
+use super::{Fault, Sink, inbound, status};
 use crate::event::address::{Address, AddressRules};
+use crate::event::id::is_id;
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
 use crate::json::{Members, Text};
 use crate::providers::iso_time;
 use crate::verify::Verified;
-
-/// Ids are keys and headers in Kafka: longer ones, or ones with control characters, are no ids.
-const MAX_ID_BYTES: usize = 512;
 
 /// A Messages API body on its way to an event.
 pub(super) struct Body<'r> {
@@ -28,10 +26,16 @@ pub(super) struct Mapped<'r> {
 }
 
 /// Normalises one authentic request.
-pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::Id>) -> Normalized<'r> {
+pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::Id>, out: &mut dyn Sink<'r>) {
     let account_id = request.proof().account_id.clone().unwrap_or_default();
     let mapped = read(request).and_then(|members| map(Body { members, region }, account_id));
-    mapped.unwrap_or_else(Normalized::not_understood)
+    match mapped {
+        Ok((event, unmapped)) => {
+            unmapped.into_iter().for_each(|field| out.unmapped(field));
+            out.event(event);
+        }
+        Err(fault) => out.fault(fault),
+    }
 }
 
 fn read<'r>(request: &Verified<'r>) -> Result<Members<'r>, Fault<'r>> {
@@ -51,7 +55,7 @@ fn read<'r>(request: &Verified<'r>) -> Result<Members<'r>, Fault<'r>> {
 
 /// Told by shape: a status has `status`, an inbound message has `message_type` (v1) or an object
 /// `message` (v0.1). All of them, and nothing else of Vonage's, have `message_uuid` or `channel`.
-fn map<'r>(body: Body<'r>, account_id: String) -> Result<Normalized<'r>, Fault<'r>> {
+fn map<'r>(body: Body<'r>, account_id: String) -> Result<(Event<'r>, Vec<&'static str>), Fault<'r>> {
     let members = &body.members;
     let of_messages = members.has("message_uuid") || members.has("channel");
     let mapped = if of_messages && members.has("status") {
@@ -70,7 +74,7 @@ fn map<'r>(body: Body<'r>, account_id: String) -> Result<Normalized<'r>, Fault<'
         fact: mapped.fact,
         leftovers: Leftovers { members: body.members, classes: mapped.classes },
     };
-    Ok(Normalized { events: vec![event], faults: Vec::new(), unmapped: mapped.unmapped })
+    Ok((event, mapped.unmapped))
 }
 
 impl<'r> Body<'r> {
@@ -78,7 +82,7 @@ impl<'r> Body<'r> {
     pub(super) fn message_id(&self) -> Result<Text<'r>, Fault<'r>> {
         let id = self.members.text("message_uuid");
         let id = id.ok_or_else(|| Fault::of_request("missing_id", "no message_uuid").at("/message_uuid"))?;
-        match id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control) {
+        match is_id(&id) {
             true => Ok(id),
             false => Err(Fault::of_request("invalid_id", "message_uuid can not be an id").at("/message_uuid")),
         }

@@ -16,25 +16,33 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         name: "message-status",
         aliases: &["status", "messages-status"],
         summary: "Messages API status callback, version 1 (an SMS that was delivered)",
-        body: status_v1,
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![status_v1(seed)],
     },
     Simulation {
         name: "message-status-v0.1",
         aliases: &["status-v0.1"],
         summary: "Messages API status callback, version 0.1 (a WhatsApp message that failed)",
-        body: status_v0_1,
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![status_v0_1(seed)],
     },
     Simulation {
         name: "inbound-message",
         aliases: &["inbound", "messages-inbound"],
         summary: "Messages API inbound message, version 1 (a text)",
-        body: inbound_v1,
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![inbound_v1(seed)],
     },
     Simulation {
         name: "inbound-message-v0.1",
         aliases: &["inbound-v0.1"],
         summary: "Messages API inbound message, version 0.1 (a text on WhatsApp)",
-        body: inbound_v0_1,
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![inbound_v0_1(seed)],
     },
 ];
 
@@ -106,7 +114,7 @@ pub(super) fn sign(credentials: &Credentials, now: Time, body: Vec<u8>) -> Signe
         });
         headers.push(("authorization", format!("Bearer {}", sign_claims(&key, &claims))));
     }
-    SignedRequest { method: Method::Post, headers, body }
+    SignedRequest { method: Method::Post, url_token: None, query: String::new(), headers, body }
 }
 
 /// A compact JWS by RFC 7515 section 3.1: header, payload and signature, each in base64url.

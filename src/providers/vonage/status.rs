@@ -5,7 +5,7 @@ use super::error_codes;
 use super::messages::{Body, Mapped, count};
 use crate::event::Fact;
 use crate::event::address::Address;
-use crate::event::leftovers::{Class, Classes};
+use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::message::{Conversation, Failover, MessageError, MessageStatus, Status};
 use crate::json::{Members, Text};
 
@@ -19,6 +19,7 @@ static CLASSES: Classes = Classes {
         ("profile", Class::Name),
     ],
     otherwise: Class::Plain,
+    names: Names::Exact,
 };
 
 pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {

@@ -139,7 +139,15 @@ pub(crate) fn vonage() -> &'static ProviderInfo {
 /// A body as the provider makes it, with a fresh id.
 pub(crate) fn simulated(name: &str) -> Value {
     let simulation = vonage().simulations.iter().find(|simulation| simulation.name == name).unwrap();
-    (simulation.body)(&Seed { id: uuid::Uuid::new_v4().to_string(), now: Time::now(), index: 0 })
+    let seed = Seed {
+        id: uuid::Uuid::new_v4().to_string(),
+        account_id: ACCOUNT.to_owned(),
+        now: Time::now(),
+        index: 0,
+        records: 1,
+        shape: String::new(),
+    };
+    (simulation.bodies)(&seed).remove(0)
 }
 
 /// A status callback, version 1.

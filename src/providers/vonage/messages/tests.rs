@@ -27,7 +27,9 @@ fn with_normalized<T>(body: &[u8], use_it: impl FnOnce(Normalized<'_>) -> T) -> 
         received_at: Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap(),
     };
     let verified = verify::authenticate(&request, &*source.provider, &source.doors).unwrap();
-    use_it(source.provider.normalize(&verified))
+    let mut normalized = Normalized::default();
+    source.provider.normalize(&verified, &mut normalized);
+    use_it(normalized)
 }
 
 fn event_with(privacy: &Privacy, body: &Value) -> Value {

@@ -1,0 +1,437 @@
+//! Facts about calls: what happens in them, and the records that account for them.
+
+use serde::Serialize;
+
+use super::address::Address;
+use super::id::{FactHash, Identity};
+use super::money::{self, Money};
+use super::network::Network;
+use super::privacy::Privacy;
+use super::time::Time;
+use crate::json::Text;
+
+/// Which way a call or leg went, seen from the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Into the account.
+    Inbound,
+    /// Out of the account.
+    Outbound,
+    /// Between two parties of the account.
+    Internal,
+    /// Not told.
+    Unknown,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// Somebody or something took it.
+    Answered,
+    /// Somebody else's telephone took it.
+    AnsweredElsewhere,
+    /// A voicemail took it.
+    Voicemail,
+    /// Nobody took it in time.
+    NoAnswer,
+    /// The called party was busy.
+    Busy,
+    /// The calling party gave up first.
+    Canceled,
+    /// Refused by the called party or a policy.
+    Rejected,
+    /// The called party's device could not be reached.
+    Unreachable,
+    /// There is no such number.
+    InvalidNumber,
+    /// The network, the system or the billing failed.
+    Failed,
+    /// Not told, or told in a word that is in no map.
+    Unknown,
+}
+
+/// What happened in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallEventKind {
+    /// A set-up began.
+    Initiated,
+    /// The called device rings.
+    Ringing,
+    /// It was taken.
+    Answered,
+    /// A machine took it.
+    MachineDetected,
+    /// A person took it.
+    HumanDetected,
+    /// Keys were pressed or words spoken.
+    Input,
+    /// A recording began.
+    RecordingStarted,
+    /// A recording can be fetched.
+    RecordingReady,
+    /// A party was put on hold.
+    Hold,
+    /// A party was taken off hold.
+    Resumed,
+    /// The call went to another party.
+    Transferred,
+    /// A media stream ended before the call.
+    MediaDisconnected,
+    /// Anything else.
+    Other,
+    /// It is over.
+    Ended,
+}
+
+impl CallEventKind {
+    /// Order of the stages of a call; the events between them have none.
+    pub fn rank(self) -> Option<u8> {
+        match self {
+            Self::Initiated => Some(10),
+            Self::Ringing => Some(20),
+            Self::Answered => Some(30),
+            Self::Ended => Some(90),
+            _ => None,
+        }
+    }
+}
+
+/// One thing that happened in a call.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallEvent<'a> {
+    /// The widest id that the event names: the whole call's.
+    pub call_id: Text<'a>,
+    /// Id of the leg.
+    pub leg_id: Text<'a>,
+    /// What happened.
+    pub event: CallEventKind,
+    /// [`CallEventKind::rank`].
+    pub event_rank: Option<u8>,
+    /// The provider's words, joined by `/`.
+    pub event_raw: Text<'a>,
+    /// The provider's counter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Which way the call goes.
+    pub direction: Direction,
+    /// The calling party.
+    pub from: Address<'a>,
+    /// The called party.
+    pub to: Address<'a>,
+    /// The public number that the call came in by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did: Option<Address<'a>>,
+    /// How the call ended; only when it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<CallOutcome>,
+    /// Whether it was taken; only when it ended, and only where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<bool>,
+    /// Why it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause<'a>>,
+    /// Answer to end, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talk_ms: Option<u64>,
+    /// What the leg costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money<'a>>,
+    /// Id of a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_id: Option<Text<'a>>,
+    /// What tells this event from others of its leg in the event's id; not published.
+    #[serde(skip)]
+    pub identity: CallEventIdentity<'a>,
+}
+
+/// The distinguishing facts of a call event's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallEventIdentity<'a> {
+    /// The raw event in lower case.
+    pub event: Text<'a>,
+    /// `seq:<n>`, else `eid:<id>`, else `t:<time as sent>`, else `b:<hash of the body>`.
+    pub occurrence: String,
+}
+
+/// Why a call ended, as far as numbers say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cause<'a> {
+    /// ITU-T Q.850 cause, 1 to 127.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q850: Option<u16>,
+    /// SIP response code (RFC 3261).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<u16>,
+    /// The provider's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text<'a>>,
+}
+
+/// What one record counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordScope {
+    /// One leg of a call.
+    Leg,
+    /// A whole call.
+    Call,
+}
+
+/// Whether a record may still be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordState {
+    /// A later, more complete one will replace it.
+    Provisional,
+    /// The provider's last word, corrections apart.
+    Final,
+}
+
+impl RecordState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisional => "provisional",
+            Self::Final => "final",
+        }
+    }
+}
+
+/// A call detail record (CDR): one row of the provider's accounting.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallRecord<'a> {
+    /// The provider's key of the record.
+    pub record_id: Text<'a>,
+    /// What the row counts.
+    pub record_scope: RecordScope,
+    /// Whether it may still be replaced.
+    pub state: RecordState,
+    /// Tells copies of the record apart: the provider's version, else `h:` and the fact hash. Leave it
+    /// empty for the latter; it is filled in when the record is written.
+    pub record_version: Text<'a>,
+    /// The widest id of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Text<'a>>,
+    /// Id of the leg.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leg_id: Option<Text<'a>>,
+    /// Links to other legs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related_ids: Vec<RelatedId<'a>>,
+    /// Which way it went.
+    pub direction: Direction,
+    /// The calling party.
+    pub from: Address<'a>,
+    /// The called party.
+    pub to: Address<'a>,
+    /// Digits that were pressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialed: Option<Text<'a>>,
+    /// The public number that the call came in by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did: Option<Address<'a>>,
+    /// The last forwarding party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirected_by: Option<Address<'a>>,
+    /// The account's user on the leg.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<CallUser<'a>>,
+    /// When the set-up began.
+    pub started_at: Option<Time>,
+    /// When the conversation began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Time>,
+    /// When it was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    /// Answer to end, in milliseconds; only when answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub talk_ms: Option<u64>,
+    /// Ringing, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_ms: Option<u64>,
+    /// On hold, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_ms: Option<u64>,
+    /// Set-up to end, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
+    /// Whether a party or machine took it; `null` where that is not known.
+    pub answered: Option<bool>,
+    /// How it ended.
+    pub outcome: CallOutcome,
+    /// The provider's words, joined by `/`; empty when it says nothing.
+    pub outcome_raw: Text<'a>,
+    /// `human`, `machine`, `voicemail` or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<&'static str>,
+    /// `caller`, `callee`, `platform` or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hangup_by: Option<&'static str>,
+    /// Why it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause<'a>>,
+    /// The provider's class of call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_type: Option<Text<'a>>,
+    /// Network of the outside party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network<'a>>,
+    /// What it costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money<'a>>,
+    /// What a minute costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Money<'a>>,
+    /// Ids of recordings; never a link to one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<Text<'a>>,
+    /// Place and trunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Site<'a>>,
+    /// Queue or group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue<'a>>,
+    /// Transfers and their reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer<'a>>,
+}
+
+/// A link to another leg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RelatedId<'a> {
+    /// What the other leg is to this one.
+    pub rel: &'static str,
+    /// Its id.
+    pub id: Text<'a>,
+}
+
+/// The account's user on a leg.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CallUser<'a> {
+    /// Id at the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text<'a>>,
+    /// Display name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<'a>>,
+    /// Number or extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<Address<'a>>,
+    /// The provider's sort of user.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Text<'a>>,
+}
+
+/// Place and trunks of a leg.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Site<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text<'a>>,
+    /// Offset from UTC in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timezone_offset_min: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbound_trunk: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbound_trunk: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_group: Option<Text<'a>>,
+}
+
+/// The queue or group that a leg belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Queue<'a> {
+    /// The provider's sort of queue.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Text<'a>>,
+    /// Why the leg belongs to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Text<'a>>,
+}
+
+/// A transfer and its reasons.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Transfer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// The provider's sort of transfer.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_reason: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub related_reason: Option<Text<'a>>,
+}
+
+impl CallEvent<'_> {
+    pub(super) fn identity(&self) -> Identity<'_> {
+        Identity { id: &self.leg_id, x: &self.identity.event, y: &self.identity.occurrence }
+    }
+
+    pub(super) fn redact(&mut self, privacy: &Privacy) {
+        for party in [Some(&mut self.from), Some(&mut self.to), self.did.as_mut()].into_iter().flatten() {
+            privacy.address(party);
+        }
+    }
+}
+
+impl CallRecord<'_> {
+    /// Fills in the version of a record that has none of the provider's.
+    pub(super) fn complete(&mut self) {
+        if self.record_version.is_empty() {
+            self.record_version = format!("h:{}", self.fact_hash()).into();
+        }
+    }
+
+    pub(super) fn identity(&self) -> Identity<'_> {
+        Identity { id: &self.record_id, x: self.state.as_str(), y: &self.record_version }
+    }
+
+    pub(super) fn fact_hash(&self) -> FactHash {
+        let time = |time: Option<Time>| time.map(|time| time.to_string()).unwrap_or_default();
+        let talk_ms = self.talk_ms.map(|talk_ms| talk_ms.to_string()).unwrap_or_default();
+        let price = self.price.as_ref();
+        FactHash::compute(&[
+            self.leg_id.as_deref().unwrap_or_default(),
+            &time(self.started_at),
+            &time(self.answered_at),
+            &time(self.ended_at),
+            &talk_ms,
+            &self.outcome_raw,
+            price.map(|price| money::canonical(&price.amount)).unwrap_or_default(),
+            price.and_then(|price| price.currency.as_deref()).unwrap_or_default(),
+            &self.recordings.join(","),
+        ])
+    }
+
+    pub(super) fn redact(&mut self, privacy: &Privacy) {
+        let others = [self.did.as_mut(), self.redirected_by.as_mut()];
+        for party in [&mut self.from, &mut self.to].into_iter().chain(others.into_iter().flatten()) {
+            privacy.address(party);
+        }
+        if let Some(user) = &mut self.user {
+            privacy.name(&mut user.name);
+            user.number.iter_mut().for_each(|number| privacy.address(number));
+        }
+        if let Some(dialed) = self.dialed.take() {
+            self.dialed = privacy.number_text(dialed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_have_their_rank_and_the_rest_has_none() {
+        let ranks = [CallEventKind::Initiated, CallEventKind::Ringing, CallEventKind::Answered, CallEventKind::Ended];
+        assert_eq!(ranks.map(CallEventKind::rank), [Some(10), Some(20), Some(30), Some(90)]);
+        assert_eq!(CallEventKind::Hold.rank(), None);
+    }
+}

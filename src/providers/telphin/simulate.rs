@@ -1,0 +1,198 @@
+//! Acting as Telphin: realistic parameters with invented numbers, and the token in the URL.
+
+use form_urlencoded::Serializer;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::event::time::Time;
+use crate::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use crate::request::Method;
+
+const EXTENSION: &str = "12345*101";
+const EXTENSION_ID: &str = "1000101";
+const DOMAIN: &str = "sipproxy.telphin.ru";
+const PUBLIC_NUMBER: &str = "442079460000";
+const TALK_US: u64 = 30_250_999;
+const RING_US: u64 = 8_100_000;
+
+pub(super) const SIMULATIONS: &[Simulation] = &[
+    Simulation {
+        name: "dial-in",
+        aliases: &["incoming"],
+        summary: "Call event: an extension rings",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![dial_in(seed, seed.now)],
+    },
+    Simulation {
+        name: "dial-out",
+        aliases: &["outgoing"],
+        summary: "Call event: an extension dials",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![dial_out(seed)],
+    },
+    Simulation {
+        name: "answer",
+        aliases: &[],
+        summary: "Call event: an extension takes a call",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![answer(seed, seed.now)],
+    },
+    Simulation {
+        name: "hangup",
+        aliases: &[],
+        summary: "Call event: the end of an answered call, which gives a call record too",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![hangup(seed)],
+    },
+    Simulation {
+        name: "call",
+        aliases: &[],
+        summary: "A whole inbound call: dial-in, answer, hangup",
+        record: "",
+        shapes: &[],
+        bodies: call,
+    },
+];
+
+/// The call ends now, so that no time of it lies in the future.
+fn call(seed: &Seed) -> Vec<Value> {
+    let earlier = |microseconds| seed.now.minus_us(microseconds).unwrap_or(seed.now);
+    vec![dial_in(seed, earlier(RING_US + TALK_US)), answer(seed, earlier(TALK_US)), hangup(seed)]
+}
+
+fn dial_in(seed: &Seed, at: Time) -> Value {
+    inbound(seed, "dial-in", "CALLING", at)
+}
+
+fn answer(seed: &Seed, at: Time) -> Value {
+    inbound(seed, "answer", "ANSWER", at)
+}
+
+fn hangup(seed: &Seed) -> Value {
+    let mut body = inbound(seed, "hangup", "ANSWER", seed.now);
+    body["Duration"] = TALK_US.to_string().into();
+    body["RecID"] = leg_id(seed).into();
+    body
+}
+
+fn inbound(seed: &Seed, event_type: &str, status: &str, at: Time) -> Value {
+    json!({
+        "EventType": event_type,
+        "CallID": call_id(seed),
+        "SubCallID": leg_id(seed),
+        "CallAPIID": format!("1000000001-{}", seed.id),
+        "CallerIDNum": outside_number(seed),
+        "CallerIDName": "Ann Example",
+        "CalledDID": PUBLIC_NUMBER,
+        "CalledExtension": format!("{EXTENSION}@{DOMAIN}"),
+        "CalledExtensionID": EXTENSION_ID,
+        "CalledNumber": EXTENSION,
+        "CallStatus": status,
+        "CallFlow": "in",
+        "EventTime": microseconds(at),
+    })
+}
+
+fn dial_out(seed: &Seed) -> Value {
+    json!({
+        "EventType": "dial-out",
+        "CallID": call_id(seed),
+        "SubCallID": leg_id(seed),
+        "CallAPIID": format!("1000000001-{}", seed.id),
+        "CallerIDNum": EXTENSION,
+        "CallerIDName": "Support",
+        "CallerExtension": format!("{EXTENSION}@{DOMAIN}"),
+        "CallerExtensionID": EXTENSION_ID,
+        "CalledNumber": outside_number(seed),
+        "CallStatus": "CALLING",
+        "CallFlow": "out",
+        "EventTime": microseconds(seed.now),
+    })
+}
+
+/// Telphin writes ids as 32 hexadecimal digits in lower case.
+fn call_id(seed: &Seed) -> String {
+    seed.id.replace('-', "").to_lowercase()
+}
+
+fn leg_id(seed: &Seed) -> String {
+    format!("{EXTENSION_ID}-{}", call_id(seed))
+}
+
+fn outside_number(seed: &Seed) -> String {
+    format!("447700900{:03}", seed.index % 1000)
+}
+
+fn microseconds(time: Time) -> String {
+    format!("{}000", time.unix_ms())
+}
+
+/// Writes the parameters as `application/x-www-form-urlencoded`. What is not text is written as its
+/// JSON text, and `null` as an empty value.
+pub(super) fn encode(body: &Value) -> Vec<u8> {
+    let mut form = Serializer::new(String::new());
+    for (name, value) in body.as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) => form.append_pair(name, text),
+            Value::Null => form.append_pair(name, ""),
+            other => form.append_pair(name, &other.to_string()),
+        };
+    }
+    form.finish().into_bytes()
+}
+
+/// Telphin signs nothing: the secret ends the URL that was entered there.
+pub(super) fn sign(credentials: &Credentials, _now: Time, body: Vec<u8>) -> SignedRequest {
+    let wrong = if credentials.tamper { "-tampered" } else { "" };
+    let url_token = credentials.secret.as_ref().map(|secret| format!("{}{wrong}", secret.expose_secret()));
+    let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+    SignedRequest { method: Method::Post, url_token, query: String::new(), headers, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seed() -> Seed {
+        Seed {
+            id: "0D3EE1C4-5a0b-4f6c-9b4f-0123456789ab".to_owned(),
+            account_id: "999".to_owned(),
+            now: Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap(),
+            index: 7,
+            records: 1,
+            shape: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_call_keeps_its_ids_and_its_order() {
+        let bodies = call(&seed());
+        let of = |name: &str| bodies.iter().map(|body| body[name].as_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(of("EventType"), ["dial-in", "answer", "hangup"]);
+        assert_eq!(of("CallID"), ["0d3ee1c45a0b4f6c9b4f0123456789ab"; 3]);
+        assert_eq!(of("SubCallID"), ["1000101-0d3ee1c45a0b4f6c9b4f0123456789ab"; 3]);
+        let times = of("EventTime");
+        assert!(times.is_sorted() && times.iter().all(|time| time.len() == 16), "{times:?}");
+    }
+
+    #[test]
+    fn values_of_any_type_become_form_text() {
+        let body = json!({"a": "x y&+", "b": null, "c": 1, "d": [true], "é": "*"});
+        assert_eq!(encode(&body), b"a=x+y%26%2B&b=&c=1&d=%5Btrue%5D&%C3%A9=*");
+        assert_eq!(encode(&json!(["a"])), b"");
+    }
+
+    #[test]
+    fn the_secret_ends_the_url() {
+        for (tamper, token) in [(false, "a-secret-token"), (true, "a-secret-token-tampered")] {
+            let secret = Some("a-secret-token".into());
+            let credentials = Credentials { account_id: "999".to_owned(), secret, tamper };
+            let request = sign(&credentials, seed().now, b"a=1".to_vec());
+            assert_eq!(request.url_token.as_deref(), Some(token));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Webex Calling: the partner's webhook of call detail records, and `telephony_calls` events.
+//!
+//! One URL receives both; which one a body is shows in its contents. The envelope of the records is
+//! documented nowhere, so they are found wherever they are. What each field means is told in
+//! `docs/providers/webex.md`.
+
+use phonenumber::country;
+
+use crate::config::section::Section;
+use crate::event::kind::Kind;
+use crate::request::{Method, RawRequest};
+use crate::verify::hmac::Sha1Keys;
+use crate::verify::{AuthError, Proof, Verified};
+
+mod envelope;
+mod fields;
+mod ids;
+mod outcome;
+mod record;
+mod search;
+mod signature;
+mod simulate;
+mod telephony;
+
+use super::{Provider, ProviderInfo, Sink, SourceOptions};
+
+/// What is known of Webex Calling.
+pub static INFO: ProviderInfo = ProviderInfo {
+    name: "webex",
+    title: "Webex Calling",
+    verification: "HMAC-SHA1 over the body, in the header X-Spark-Signature",
+    signs: true,
+    signs_time: false,
+    methods: &[Method::Post],
+    // One interval of a large partner comes in one body of tens of megabytes.
+    max_body_bytes: 64 * 1024 * 1024,
+    kinds: &[Kind::CallRecord, Kind::CallEvent],
+    example: include_str!("webex/example.toml"),
+    documentation: "docs/providers/webex.md",
+    configure,
+    simulations: simulate::SIMULATIONS,
+    encode: super::simulate::json,
+    sign: simulate::sign,
+};
+
+/// Webex's side of one source.
+#[derive(Debug)]
+struct Webex {
+    keys: Sha1Keys,
+    region: Option<country::Id>,
+}
+
+fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Box<dyn Provider> {
+    Box::new(Webex { keys: Sha1Keys::new(&source.signature_secrets), region: source.region })
+}
+
+impl Provider for Webex {
+    fn signature(&self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
+        signature::check(&self.keys, request)
+    }
+
+    /// Every record names its own organisation, and every envelope of an event does.
+    fn needs_account(&self) -> bool {
+        false
+    }
+
+    fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        envelope::normalize(request, self.region, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

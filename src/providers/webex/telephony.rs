@@ -1,0 +1,251 @@
+//! `telephony_calls`: what happens in a user's calls, told while it happens.
+
+use phonenumber::country;
+use sha2::{Digest, Sha256};
+
+use super::fields::{time, truth};
+use super::ids;
+use super::outcome::joined;
+use super::record::{address, between};
+use crate::event::address::Address;
+use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOutcome, Direction};
+use crate::event::id::is_id;
+use crate::event::leftovers::{Class, Classes, Names};
+use crate::event::{Event, Fact, Leftovers, Occurrence};
+use crate::json::{Members, Text, Value};
+use crate::providers::{Fault, Sink};
+
+/// Marks hold at the same path in every element of an array.
+static CLASSES: Classes = Classes {
+    marked: &[
+        ("remoteParty.number", Class::Number),
+        ("remoteParty.name", Class::Name),
+        ("redirections.redirectingParty.number", Class::Number),
+        ("redirections.redirectingParty.name", Class::Name),
+        ("recall.party.number", Class::Number),
+        ("recall.party.name", Class::Name),
+    ],
+    otherwise: Class::Plain,
+    names: Names::Folded,
+};
+
+/// What the event does not say itself.
+#[derive(Debug)]
+pub(super) struct Context<'r> {
+    pub(super) account_id: Option<Text<'r>>,
+    pub(super) region: Option<country::Id>,
+    pub(super) body: &'r [u8],
+}
+
+/// Turns one webhook into an event.
+pub(super) fn map<'r>(
+    webhook: &Members<'r>,
+    context: Context<'r>,
+    out: &mut dyn Sink<'r>,
+) -> Result<Event<'r>, Fault<'r>> {
+    let account_id = context.account_id.clone();
+    let account_id = account_id.ok_or_else(|| Fault::of_request("missing_account", "the webhook names no orgId"))?;
+    let data = data_of(webhook)?;
+    let (call_id, leg_id) = call_ids(&data)?;
+    let words = Words { event: webhook.text("event"), sort: data.text("eventType"), state: data.text("state") };
+    words.report(out);
+    let occurrence = occurrence(&data, context.body);
+    let occurred = Occurrence::by_provider(data.read("eventTimestamp", time));
+    let call = Reader { data: &data, region: context.region }.event((call_id, leg_id), words, occurrence, out);
+    Ok(Event {
+        product: "call_events",
+        account_id,
+        parent_account_id: None,
+        provider_event_id: None,
+        occurred,
+        fact: Fact::CallEvent(Box::new(call)),
+        leftovers: Leftovers { members: data, classes: &CLASSES },
+    })
+}
+
+fn data_of<'r>(webhook: &Members<'r>) -> Result<Members<'r>, Fault<'r>> {
+    let data = webhook.find("data").and_then(|data| match &data.value {
+        Value::Json(raw) => Members::parse(raw.get()).ok(),
+        Value::Field(_) => None,
+    });
+    data.ok_or_else(|| Fault::of_request("missing_id", "a telephony_calls event without data"))
+}
+
+/// The session and this half of it. One of them stands in for the other.
+fn call_ids<'r>(data: &Members<'r>) -> Result<(Text<'r>, Text<'r>), Fault<'r>> {
+    let session = data.text("callSessionId").map(ids::session);
+    let half = data.text("callId").map(ids::call_half);
+    let (Some(call_id), Some(leg_id)) = (session.clone().or(half.clone()), half.or(session)) else {
+        return Err(Fault::of_request("missing_id", "neither callId nor callSessionId"));
+    };
+    match is_id(&call_id) && is_id(&leg_id) {
+        true => Ok((call_id, leg_id)),
+        false => Err(Fault::of_request("invalid_id", "callId or callSessionId can not be an id")),
+    }
+}
+
+/// What tells this event from others of its half: the time as Webex wrote it, else the whole body.
+fn occurrence(data: &Members<'_>, body: &[u8]) -> String {
+    let member = data.find("eventTimestamp");
+    let told = member.and_then(|member| match &member.value {
+        Value::Json(raw) => crate::json::string_of(raw).or_else(|| number_of(raw.get())),
+        Value::Field(text) => Some(text.clone()),
+    });
+    match told.filter(|text| !text.trim().is_empty()) {
+        Some(text) => format!("t:{text}"),
+        None => format!("b:{}", hex::encode(Sha256::digest(body).get(..8).unwrap_or_default())),
+    }
+}
+
+fn number_of(json: &str) -> Option<Text<'_>> {
+    json.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then_some(Text::Borrowed(json))
+}
+
+/// The words in which Webex tells what happened.
+struct Words<'r> {
+    event: Option<Text<'r>>,
+    sort: Option<Text<'r>>,
+    state: Option<Text<'r>>,
+}
+
+impl Words<'_> {
+    fn kind(&self) -> CallEventKind {
+        if lower(self.event.as_ref()) == "deleted" {
+            return CallEventKind::Ended;
+        }
+        let by_state = || kind_of_state(&lower(self.state.as_ref()));
+        kind_of_sort(&lower(self.sort.as_ref())).or_else(by_state).unwrap_or(CallEventKind::Other)
+    }
+
+    fn report<'r>(&self, out: &mut dyn Sink<'r>) {
+        let (event, sort, state) = (lower(self.event.as_ref()), lower(self.sort.as_ref()), lower(self.state.as_ref()));
+        if !["", "created", "updated", "deleted"].contains(&&*event) {
+            out.unmapped("event");
+        }
+        if kind_of_sort(&sort).is_none() && !["", "updated", "disconnected"].contains(&&*sort) {
+            out.unmapped("eventType");
+        }
+        if kind_of_state(&state).is_none() && !["", "disconnected"].contains(&&*state) {
+            out.unmapped("state");
+        }
+    }
+}
+
+fn lower(word: Option<&Text<'_>>) -> String {
+    word.map(|word| word.trim().to_ascii_lowercase()).unwrap_or_default()
+}
+
+fn kind_of_sort(sort: &str) -> Option<CallEventKind> {
+    Some(match sort {
+        "received" | "alerting" => CallEventKind::Ringing,
+        "originated" => CallEventKind::Initiated,
+        "answered" | "connected" => CallEventKind::Answered,
+        "held" | "remoteheld" => CallEventKind::Hold,
+        "resumed" => CallEventKind::Resumed,
+        "forwarded" => CallEventKind::Transferred,
+        "recording" => CallEventKind::RecordingStarted,
+        _ => return None,
+    })
+}
+
+fn kind_of_state(state: &str) -> Option<CallEventKind> {
+    Some(match state {
+        "alerting" => CallEventKind::Ringing,
+        "connecting" => CallEventKind::Initiated,
+        "connected" => CallEventKind::Answered,
+        "held" | "remoteheld" => CallEventKind::Hold,
+        _ => return None,
+    })
+}
+
+/// What only an event of the end tells.
+#[derive(Default)]
+struct End {
+    outcome: Option<CallOutcome>,
+    answered: Option<bool>,
+    talk_ms: Option<u64>,
+}
+
+struct Reader<'d, 'r> {
+    data: &'d Members<'r>,
+    region: Option<country::Id>,
+}
+
+impl<'r> Reader<'_, 'r> {
+    fn event(
+        &self,
+        (call_id, leg_id): (Text<'r>, Text<'r>),
+        words: Words<'r>,
+        occurrence: String,
+        out: &mut dyn Sink<'r>,
+    ) -> CallEvent<'r> {
+        let event = words.kind();
+        let direction = self.direction(out);
+        let (from, to) = self.parties(direction);
+        let end = if event == CallEventKind::Ended { self.end() } else { End::default() };
+        let event_raw = joined([words.event, words.sort, words.state]);
+        let identity = CallEventIdentity { event: event_raw.to_lowercase().into(), occurrence };
+        CallEvent {
+            call_id,
+            leg_id,
+            event,
+            event_rank: event.rank(),
+            event_raw,
+            sequence: None,
+            direction,
+            from,
+            to,
+            did: None,
+            outcome: end.outcome,
+            answered: end.answered,
+            cause: None,
+            talk_ms: end.talk_ms,
+            price: None,
+            recording_id: None,
+            identity,
+        }
+    }
+
+    fn direction(&self, out: &mut dyn Sink<'r>) -> Direction {
+        let direction = self.data.read("personality", |word| match word.trim().to_ascii_lowercase().as_str() {
+            "originator" | "clicktodial" => Some(Direction::Outbound),
+            "terminator" => Some(Direction::Inbound),
+            _ => None,
+        });
+        if direction.is_none() && self.data.is_string("personality") {
+            out.unmapped("personality");
+        }
+        direction.unwrap_or(Direction::Unknown)
+    }
+
+    /// Only the other side is told. Where it is not known which side that is, it stays as it came.
+    fn parties(&self, direction: Direction) -> (Address<'r>, Address<'r>) {
+        match direction {
+            Direction::Outbound => (Address::unknown(), self.remote_party()),
+            Direction::Inbound => (self.remote_party(), Address::unknown()),
+            Direction::Internal | Direction::Unknown => (Address::unknown(), Address::unknown()),
+        }
+    }
+
+    fn remote_party(&self) -> Address<'r> {
+        let Some(party) = self.data.object("remoteParty") else { return Address::unknown() };
+        let number = party.text_or_number("number");
+        let mut party_address = number.map_or_else(Address::unknown, |number| address(number, self.region));
+        party_address.name = party.text("name");
+        party_address
+    }
+
+    fn end(&self) -> End {
+        if self.data.read("completedElsewhere", |text| truth(&text)) == Some(true) {
+            return End { outcome: Some(CallOutcome::AnsweredElsewhere), ..End::default() };
+        }
+        let Some(answered) = self.data.read("answered", time) else {
+            return End { outcome: Some(CallOutcome::Unknown), ..End::default() };
+        };
+        let talk_ms = between(Some(answered), self.data.read("disconnected", time));
+        End { outcome: Some(CallOutcome::Answered), answered: Some(true), talk_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Every provider's webhooks through Apache Kafka, and a batch as large as they come.
+
+use std::collections::{HashMap, HashSet};
+
+use trunkline::event::kind::KINDS;
+use trunkline::event::time::Time;
+use trunkline::providers::simulate::{Credentials, Seed, Simulation};
+use trunkline::providers::{PROVIDERS, ProviderInfo};
+
+use crate::kafka::{ClusterOptions, KafkaCluster};
+use crate::service::{ACCOUNT, SECRET, Service, blocking, post};
+
+fn other_sources() -> String {
+    let block = |info: &&ProviderInfo| {
+        let (name, key) = (info.name, info.secret_key());
+        format!(
+            "[[sources]]\nname = \"{name}\"\nprovider = \"{name}\"\naccount_id = \"{ACCOUNT}\"\n{key} = [\"env:SECRET\"]\n"
+        )
+    };
+    PROVIDERS.iter().map(block).collect()
+}
+
+/// Sends everything that one simulation makes; tells the answers.
+async fn send(service: &Service, info: &ProviderInfo, simulation: &Simulation, records: usize) -> Vec<u16> {
+    let seed = Seed {
+        id: uuid::Uuid::new_v4().to_string(),
+        account_id: ACCOUNT.to_owned(),
+        now: Time::now(),
+        index: 0,
+        records,
+        shape: String::new(),
+    };
+    let credentials = Credentials { account_id: ACCOUNT.to_owned(), secret: Some(SECRET.into()), tamper: false };
+    let mut answers = Vec::new();
+    for body in (simulation.bodies)(&seed) {
+        let webhook = (info.sign)(&credentials, Time::now(), (info.encode)(&body));
+        let token = webhook.url_token.as_ref().map(|token| format!("/{token}")).unwrap_or_default();
+        let url = format!("http://{}/webhooks/{}{token}", service.app.webhooks.address, info.name);
+        answers.push(post(&service.client, &url, &webhook).await.unwrap());
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_every_provider_sends_is_read_back_from_its_topic() {
+    let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "", &other_sources()).await;
+    for info in PROVIDERS {
+        for simulation in info.simulations {
+            let answers = send(&service, info, simulation, 1).await;
+            assert!(answers.iter().all(|answer| *answer == 200), "{} {}: {answers:?}", info.name, simulation.name);
+        }
+    }
+    let mut found: HashMap<String, HashSet<&str>> = HashMap::new();
+    for kind in &KINDS {
+        for record in blocking(|| service.records(kind.topic.suffix)) {
+            let provider = record.key.split(':').next().unwrap().to_owned();
+            found.entry(provider).or_default().insert(kind.name);
+        }
+    }
+    for info in PROVIDERS {
+        let kinds: HashSet<&str> = info.kinds.iter().map(|kind| kind.info().name).collect();
+        assert_eq!(found[info.name], kinds, "{}", info.name);
+    }
+    assert!(blocking(|| service.records("dead-letter.v1")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_five_thousand_records_is_answered_once_all_of_them_are_durable() {
+    let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 60000", &other_sources()).await;
+    let batch = |simulation: &&Simulation| !simulation.record.is_empty() && !simulation.shapes.is_empty();
+    let mut batches = 0;
+    for info in PROVIDERS {
+        for simulation in info.simulations.iter().filter(|simulation| batch(simulation)) {
+            assert_eq!(send(&service, info, simulation, 5000).await, [200], "{}", simulation.name);
+            batches += 1;
+        }
+    }
+    let records = blocking(|| service.records("call-record.v1"));
+    let ids: HashSet<&String> = records.iter().map(|record| &record.headers["ce_id"]).collect();
+    assert_eq!((records.len(), ids.len()), (batches * 5000, batches * 5000));
+    assert!(batches > 0);
+}
