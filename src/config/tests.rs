@@ -211,6 +211,47 @@ fn no_secret_is_ever_printed() {
 }
 
 #[test]
+fn the_documented_keys_of_every_provider_are_accepted() {
+    let text = r#"
+        [[sources]]
+        name = "v"
+        provider = "vonage"
+        account_id = "abcd1234"
+        signature_secrets = ["env:VONAGE_SECRET", "env:VONAGE_SECRET"]
+        url_tokens = ["env:VONAGE_SECRET"]
+        application_ids = ["aaaaaaaa-bbbb-cccc-dddd-0123456789ab"]
+        iat_max_age_s = 90000
+        iat_max_ahead_s = 300
+        sms_signature_method = "sha512"
+        sms_timestamp_max_age_s = 90000
+        api_key = "abcd1234"
+        api_secret = "env:VONAGE_SECRET"
+        allowed_ips = ["203.0.113.0/24"]
+        default_region = "GB"
+        [[sources]]
+        name = "w"
+        provider = "webex"
+        account_id = "11111111-2222-4333-8444-555555555555"
+        signature_secrets = ["env:VONAGE_SECRET"]
+        [[sources]]
+        name = "t"
+        provider = "telphin"
+        account_id = "999"
+        url_tokens = ["env:VONAGE_SECRET"]
+        client_id = "x"
+        client_secret = "env:VONAGE_SECRET"
+        api_url = "https://apiproxy.telphin.ru"
+    "#;
+    let loaded = load_with(text, &[]).unwrap();
+    assert!(!loaded.redacted.contains("hunter2"));
+    assert_eq!(loaded.settings.sources[1].max_body_bytes, 64 << 20);
+    let unknown_method = text.replace("sha512", "rot13");
+    assert!(problems(&unknown_method)[0].contains("sources.0.sms_signature_method"));
+    let unnamed = text.replace("account_id = \"999\"", "");
+    assert!(problems(&unnamed)[0].contains("sources.2.account_id"));
+}
+
+#[test]
 fn a_missing_file_and_broken_toml_say_so() {
     let missing = load(Some(Path::new("/nonexistent/trunkline.toml")), &Environment::new()).expect_err("missing");
     assert!(missing.to_string().contains("can not be read") && missing.to_string().contains("trunkline dev"));

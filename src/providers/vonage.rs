@@ -56,6 +56,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provi
         max_age_s: section.number_or("iat_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000),
         max_ahead_s: section.number_or("iat_max_ahead_s", DEFAULT_WINDOW.max_ahead_s, 0..=86_400),
     };
+    read_keys_of_other_products(section);
     Box::new(Vonage {
         keys: Hs256Keys::new(&source.signature_secrets),
         account_id: source.account_id.clone(),
@@ -63,6 +64,16 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provi
         window,
         region: source.region,
     })
+}
+
+/// The keys of the SMS API's signature and of the Reports API are accepted and checked, so that a
+/// configuration may hold them already. The defaults are Vonage's own.
+fn read_keys_of_other_products(section: &mut Section<'_>) {
+    let methods = [("md5hash", ()), ("md5", ()), ("sha1", ()), ("sha256", ()), ("sha512", ())];
+    section.choice_or_first("sms_signature_method", &methods);
+    section.number_or("sms_timestamp_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000);
+    section.text("api_key");
+    section.secret("api_secret");
 }
 
 impl Provider for Vonage {
