@@ -111,6 +111,7 @@ impl Subject {
         let outcome = self.take(&request, now()).unwrap();
         for (_, event) in outcome.events.iter().filter(|(_, event)| !event.is_null()) {
             schema::assert_valid(event);
+            assert_sound(event);
         }
         outcome
     }
@@ -189,6 +190,20 @@ impl Specimen {
         let mut record = self.record().clone();
         record.insert(name.to_owned(), value);
         self.with_record(record)
+    }
+}
+
+/// What must hold between the members of an event, whatever a provider sends.
+fn assert_sound(event: &Value) {
+    let kind = event["kind"].as_str().unwrap();
+    let has = |name: &str| !event[name].is_null();
+    assert_eq!(event["occurred_at_source"] == "received", !has("occurred_at"), "{event:#}");
+    assert!(!has("talk_ms") || event["answered"] == true, "talk without an answer: {event:#}");
+    match kind {
+        "message_status" => assert_eq!(event["is_final"], event["status_rank"].as_u64() >= Some(40), "{event:#}"),
+        "call_event" => assert_eq!(event["event"] == "ended", has("outcome"), "{event:#}"),
+        "call_record" if event["outcome"] == "answered" => assert_eq!(event["answered"], true, "{event:#}"),
+        _ => {}
     }
 }
 

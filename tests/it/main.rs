@@ -15,6 +15,7 @@ mod operators;
 mod outage;
 mod privacy;
 mod program;
+mod properties;
 mod refused;
 mod refused_records;
 mod shutdown;
