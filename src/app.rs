@@ -81,9 +81,13 @@ impl App {
         self.webhooks.stop().await;
         let ingest = Arc::clone(&self.ingest);
         let timeout = deadline.saturating_duration_since(Instant::now());
-        let left = tokio::task::spawn_blocking(move || ingest.publisher().flush(timeout)).await.unwrap_or(0);
+        let flushed = tokio::task::spawn_blocking(move || ingest.publisher().flush(timeout)).await;
         self.admin.stop().await;
-        left
+        match flushed {
+            Ok(left) => left,
+            // Nothing is known of the records then, which must not be told as if all of them had arrived.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 

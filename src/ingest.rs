@@ -109,8 +109,7 @@ impl Ingest {
     ) -> Result<(Submitted, RequestOutcome), Unpublishable> {
         let request = verified.request();
         active.metrics.authentic(verified.proof().secret_index, request.received_at.unix_seconds());
-        let raw_id = Ulid::generate().to_string();
-        let mut sink = RecordSink::new(active, verified, &raw_id, self);
+        let mut sink = RecordSink::new(active, verified, Ulid::generate().to_string(), self);
         active.source.provider.normalize(verified, &mut sink);
         let (events, faults) = (sink.events, sink.faults);
         let records = sink.finish()?;

@@ -6,6 +6,9 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
+/// The first second of the year 1, since the Unix epoch.
+const YEAR_1_S: i64 = -62_135_596_800;
+
 /// An instant, printed as RFC 3339 in UTC with `Z` and the shortest exact fraction, at most
 /// microseconds; anything finer is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,8 +67,7 @@ impl Time {
     }
 
     fn in_range(timestamp: jiff::Timestamp) -> Option<Self> {
-        let first: jiff::Timestamp = "0001-01-01T00:00:00Z".parse().ok()?;
-        if timestamp < first {
+        if timestamp.as_second() < YEAR_1_S {
             return None;
         }
         jiff::Timestamp::from_microsecond(timestamp.as_microsecond()).ok().map(Self)
@@ -108,7 +110,16 @@ mod tests {
 
     #[test]
     fn text_without_an_offset_and_unprintable_years_are_not_instants() {
-        for text in ["2025-02-03T12:14:25", "2025-02-03", "yesterday", "", "-000001-01-01T00:00:00Z", "1700000000"] {
+        assert_eq!(iso("0001-01-01T00:00:00Z").as_deref(), Some("0001-01-01T00:00:00Z"));
+        for text in [
+            "0000-12-31T23:59:59Z",
+            "2025-02-03T12:14:25",
+            "2025-02-03",
+            "yesterday",
+            "",
+            "-000001-01-01T00:00:00Z",
+            "1700000000",
+        ] {
             assert_eq!(iso(text), None, "{text}");
         }
     }

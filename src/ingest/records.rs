@@ -44,14 +44,15 @@ pub(super) struct RecordSink<'s> {
 }
 
 impl<'s> RecordSink<'s> {
-    pub(super) fn new(active: &'s ActiveSource, verified: &'s Verified<'s>, raw_id: &str, ingest: &'s Ingest) -> Self {
+    pub(super) fn new(
+        active: &'s ActiveSource,
+        verified: &'s Verified<'s>,
+        raw_id: String,
+        ingest: &'s Ingest,
+    ) -> Self {
         let proof = verified.proof();
-        let facts = IngestFacts {
-            via: "webhook",
-            verification: proof.verification.as_str(),
-            scheme: proof.scheme,
-            raw_id: raw_id.to_owned(),
-        };
+        let facts =
+            IngestFacts { via: "webhook", verification: proof.verification.as_str(), scheme: proof.scheme, raw_id };
         Self {
             active,
             verified,

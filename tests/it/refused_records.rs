@@ -74,3 +74,32 @@ async fn a_refusal_leaves_the_events_after_it_alone() {
     }
     assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (4, 1));
 }
+
+/// A source that takes batches, and that checks nothing, so that the size of one is all that is tested.
+const BATCHES: &str = r#"
+[[sources]]
+name = "batches"
+provider = "webex"
+verification = "none"
+ack_timeout_ms = 60000
+"#;
+
+fn batch(records: usize) -> String {
+    let record = |number| format!(r#"{{"Report ID":"r-{number}","Org UUID":"o"}}"#);
+    format!(r#"{{"items":[{}]}}"#, (0..records).map(record).collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_of_more_than_can_be_on_its_way_at_once_is_refused_as_a_whole() {
+    let app = TestApp::start_with(BATCHES).await;
+    let send = async |records| app.send(&Webhook::unsigned(batch(records)).to("/webhooks/batches")).await;
+    let refused = send(100_001).await;
+    assert_eq!(refused.status, 503);
+    assert!(is(
+        app.metric("trunkline_requests_total", &[("source", "batches"), ("outcome", "unavailable")]).await,
+        1.0
+    ));
+    assert_eq!(app.records("call-record.v1").len(), 0, "no part of it is published");
+    assert_eq!(send(100).await.status, 200);
+    assert_eq!(app.records("call-record.v1").len(), 100);
+}
