@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
@@ -16,12 +17,13 @@ pub mod serve;
 pub mod tail;
 pub mod topics;
 
+use crate::build::BUILD;
 use crate::config::{self, Environment, Loaded};
 use crate::telemetry::{self, LogFormat};
 
 /// Receives telephony providers' webhooks, verifies and normalises them, and publishes them to Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "trunkline", version = version(), max_term_width = 100, after_help = MAIN_HELP)]
+#[command(name = "trunkline", version = VERSION.as_str(), max_term_width = 100, after_help = MAIN_HELP)]
 pub struct Cli {
     /// Configuration file [default: `$TRUNKLINE_CONFIG`, else `./trunkline.toml`]
     #[arg(long, global = true, value_name = "FILE")]
@@ -36,6 +38,9 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What follows the program's name in `--version`.
+static VERSION: LazyLock<String> = LazyLock::new(|| BUILD.to_string());
 
 const MAIN_HELP: &str = "\
 Examples:
@@ -56,11 +61,6 @@ enum Command {
     Providers(providers::Providers),
     Schemas(schemas::Schemas),
     Healthcheck(healthcheck::Healthcheck),
-}
-
-/// Versions of the program and of its events.
-fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION"), " (schema 1.0)")
 }
 
 /// What every command may need.

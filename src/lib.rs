@@ -8,7 +8,7 @@
 //! * [`verify`] holds the schemes; [`providers`] holds what each provider signs, sends and means.
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it.
-//! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it.
+//! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
 //!
 //! `ARCHITECTURE.md` tells why it is so.
 
@@ -26,6 +26,7 @@ pub mod json;
 pub mod publish;
 
 pub mod app;
+pub mod build;
 pub mod cli;
 pub mod config;
 pub mod telemetry;

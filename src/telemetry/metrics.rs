@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::build::BUILD;
 use crate::event::kind::{KINDS, Kind};
 use crate::verify::AuthError;
 
@@ -146,8 +147,8 @@ impl Metrics {
         registry.register("request_duration_seconds", "Duration of webhooks", self.request_duration.clone());
         registry.register("in_flight_bytes", "Bytes of webhook bodies in memory", self.in_flight_bytes.clone());
         let build: Family<Labels, Gauge> = Family::default();
-        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
-        registry.register("build_info", "Version of the running program", build);
+        build.get_or_create(&build_labels()).set(1);
+        registry.register("build_info", "What the running program was made of", build);
     }
 
     fn register_publishing(&mut self) {
@@ -221,6 +222,12 @@ impl Metrics {
         }
         text
     }
+}
+
+fn build_labels() -> Labels {
+    [("version", BUILD.version), ("commit", BUILD.commit), ("target", BUILD.target), ("rustc", BUILD.rustc)]
+        .map(|(name, value)| (name, value.to_owned()))
+        .to_vec()
 }
 
 impl SourceMetrics {

@@ -42,7 +42,7 @@ async fn every_promised_metric_is_there() {
         format!("trunkline_last_received_timestamp_seconds{{source=\"{SOURCE}\"}} "),
         "trunkline_request_duration_seconds_count 2".to_owned(),
         "trunkline_publish_duration_seconds_count 2".to_owned(),
-        format!("trunkline_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+        format!("trunkline_build_info{{version=\"{}\",commit=\"", env!("CARGO_PKG_VERSION")),
         "# TYPE trunkline_request_duration_seconds histogram".to_owned(),
         "# TYPE trunkline_publish_duration_seconds histogram".to_owned(),
     ] {

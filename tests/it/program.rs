@@ -356,5 +356,14 @@ fn wrong_usage_has_an_exit_code_of_its_own() {
         assert!(finished.stdout.is_empty() && !finished.stderr.is_empty(), "{finished:?}");
     }
     assert_done(&place.run(&["--help"]));
-    assert!(place.run(&["--version"]).stdout.starts_with("trunkline "));
+}
+
+#[test]
+fn the_version_tells_what_the_program_was_made_of() {
+    let told = Place::new().run(&["--version"]).stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], concat!("trunkline ", env!("CARGO_PKG_VERSION"), " (schema 1.0)"));
+    let starts = ["commit ", "target ", "compiler rustc "];
+    assert!(lines[1..].iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{told}");
+    assert_eq!(lines.len(), 4, "{told}");
 }
