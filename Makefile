@@ -26,7 +26,7 @@ KAFKA_CACHE := $(abspath $(CACHE))/kafka-$(KAFKA_VERSION)
 heading = @printf '\n==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt clippy doc unit doctest broker-test fuzz schemas kafka
+.PHONY: help build run test fmt clippy doc unit doctest broker-test examples fuzz schemas kafka
 
 # Cargo uses all cores by itself; two of these side by side would only wait for each other.
 .NOTPARALLEL:
@@ -68,6 +68,14 @@ doctest: ## runs the examples of the documentation
 broker-test: ## runs the tests against a real Apache Kafka, fetching it if need be
 	$(call heading,broker tests)
 	$(CARGO) test $(CARGO_FLAGS) --test broker -- --test-threads=$(BROKER_THREADS)
+
+examples: ## runs the consumers of examples/ against Apache Kafka; needs a JDK, Maven and Python
+	$(call heading,consumers of examples/)
+	python3 -m venv target/examples/python
+	target/examples/python/bin/pip install --quiet --requirement examples/consumers/python/requirements.txt
+	mvn -q -B -f examples/consumers/java/pom.xml compile dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=target/lib
+	$(CARGO) test $(CARGO_FLAGS) --test broker -- --ignored examples --test-threads=$(BROKER_THREADS)
 
 # Without the address sanitizer: the project has no unsafe code, and the bundled C libraries do not link with it.
 fuzz: ## runs each fuzz target for FUZZ_SECONDS; needs a nightly toolchain

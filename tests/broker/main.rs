@@ -7,6 +7,7 @@ mod service;
 
 mod cluster;
 mod crash;
+mod examples;
 mod limits;
 mod outage;
 mod providers;

@@ -10,7 +10,8 @@ use trunkline::providers::{PROVIDERS, ProviderInfo};
 use crate::kafka::{ClusterOptions, KafkaCluster};
 use crate::service::{ACCOUNT, SECRET, Service, blocking, post};
 
-fn other_sources() -> String {
+/// A source for each provider, named after it.
+pub(crate) fn other_sources() -> String {
     let block = |info: &&ProviderInfo| {
         let (name, key) = (info.name, info.secret_key());
         format!(
@@ -21,7 +22,7 @@ fn other_sources() -> String {
 }
 
 /// Sends everything that one simulation makes; tells the answers.
-async fn send(service: &Service, info: &ProviderInfo, simulation: &Simulation, records: usize) -> Vec<u16> {
+pub(crate) async fn send(service: &Service, info: &ProviderInfo, simulation: &Simulation, records: usize) -> Vec<u16> {
     let seed = Seed {
         id: uuid::Uuid::new_v4().to_string(),
         account_id: ACCOUNT.to_owned(),

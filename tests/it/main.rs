@@ -8,6 +8,7 @@ mod accepted;
 mod bodies;
 mod conformance;
 mod connections;
+mod consumers;
 mod dead_letters;
 mod doors;
 mod duplicates;
