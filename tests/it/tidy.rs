@@ -81,6 +81,34 @@ fn without_tests(file: &str) -> String {
     }
 }
 
+/// What stands between two texts in a file of the repository.
+fn between(file: &str, before: &str, after: &str) -> String {
+    let text = std::fs::read_to_string(root().join(file)).unwrap();
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {file}")).1;
+    rest.split_once(after).unwrap().0.to_owned()
+}
+
+#[test]
+fn what_is_built_and_run_by_docker_is_what_is_tested() {
+    let rust = between("rust-toolchain.toml", "channel = \"", "\"");
+    assert_eq!(between("Dockerfile", "ARG RUST_VERSION=", "\n"), rust);
+    let kafka = between("tests/broker/pom.xml", "<kafka.version>", "</kafka.version>");
+    assert_eq!(between("docker-compose.yml", "image: apache/kafka:", "\n"), kafka);
+    let client = between("examples/consumers/java/pom.xml", "<artifactId>kafka-clients</artifactId>", "</version>");
+    assert_eq!(client.trim(), format!("<version>{kafka}"));
+}
+
+#[test]
+fn the_configuration_that_compose_runs_with_loads() {
+    let path = root().join("deploy/compose/trunkline.toml");
+    let secrets = ["VONAGE_SECRET", "WEBEX_SECRET", "TELPHIN_URL_TOKEN"]
+        .map(|name| (name.to_owned(), between("docker-compose.yml", &format!("${{{name}:-"), "}")));
+    let loaded = trunkline::config::load(Some(&path), &secrets.into()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let providers: Vec<&str> = loaded.settings.sources.iter().map(|source| source.info.name).collect();
+    assert!(trunkline::providers::PROVIDERS.iter().all(|info| providers.contains(&info.name)), "{providers:?}");
+}
+
 #[test]
 fn no_open_ends_are_left_in_the_sources() {
     for mark in ["TODO", "FIXME", "XXX"] {
