@@ -32,7 +32,7 @@ ARG TRUNKLINE_COMMIT_EPOCH_S=""
 RUN touch build.rs src/lib.rs src/main.rs \
     && cargo build --release --locked \
     && strip target/release/trunkline \
-    && mkdir -p /rootfs/var/lib/trunkline/spool /rootfs/etc/trunkline \
+    && mkdir -p /rootfs/var/lib/trunkline/spool \
     && chmod 700 /rootfs/var/lib/trunkline/spool
 
 # The smallest that works: glibc and libgcc, which the program is linked with, root certificates and a user who is not
