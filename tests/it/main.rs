@@ -19,4 +19,5 @@ mod properties;
 mod refused;
 mod refused_records;
 mod shutdown;
+mod spool_faults;
 mod tidy;
