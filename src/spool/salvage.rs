@@ -45,7 +45,7 @@ pub(super) fn run(place: &Place, vfs: Option<&str>, witnessed: u64, cause: Strin
 }
 
 fn build(path: &Path, vfs: Option<&str>, witnessed: u64, image: &Image) -> Result<Found, SpoolError> {
-    let mut connection = schema::open(path, vfs)?;
+    let mut connection = schema::open(path, vfs, 0)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut found = Found::default();
     for (view, page) in image.pages() {
@@ -55,7 +55,7 @@ fn build(path: &Path, vfs: Option<&str>, witnessed: u64, image: &Image) -> Resul
         store::remember_partitions(&transaction, topic, *partitions)?;
     }
     let sequence = i64::try_from(witnessed).map_err(|_| SpoolError::OutOfRange("the witness"))?;
-    transaction.execute("UPDATE progress SET sequence = ?", [sequence])?;
+    transaction.execute("UPDATE progress SET sequence = max(sequence, ?)", [sequence])?;
     transaction.commit()?;
     // Moves everything from the log into the database, which is to be renamed alone.
     connection.query_row("PRAGMA journal_mode = DELETE", (), |_| Ok(()))?;

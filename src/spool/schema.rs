@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::SpoolError;
+use super::heads::number_of;
 
 /// `TLSP`, so that `file` and SQLite's own tools can tell whose database it is.
 const APPLICATION_ID: i64 = 0x544C_5350;
@@ -28,16 +29,16 @@ const MIGRATIONS: [&str; 2] = [
          key_hash INTEGER NOT NULL, bytes INTEGER NOT NULL, event_id BLOB, fact_hash BLOB,
          spooled_at_ms INTEGER NOT NULL, head_crc INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
      CREATE TABLE progress (sequence INTEGER NOT NULL) STRICT;
-     INSERT INTO progress VALUES (0);",
+     INSERT INTO progress VALUES (1);",
     "CREATE TABLE partition_count (topic TEXT NOT NULL, partitions INTEGER NOT NULL) STRICT;",
 ];
 
-/// Opens a database and brings it up to date.
-pub(super) fn open(path: &Path, vfs: Option<&str>) -> Result<Connection, SpoolError> {
-    open_with(path, vfs, &MIGRATIONS)
+/// Opens a database, of which a number of transactions had been synced, and brings it up to date.
+pub(super) fn open(path: &Path, vfs: Option<&str>, witnessed: u64) -> Result<Connection, SpoolError> {
+    open_with(path, vfs, witnessed, &MIGRATIONS)
 }
 
-fn open_with(path: &Path, vfs: Option<&str>, migrations: &[&str]) -> Result<Connection, SpoolError> {
+fn open_with(path: &Path, vfs: Option<&str>, witnessed: u64, migrations: &[&str]) -> Result<Connection, SpoolError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = match vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
@@ -48,6 +49,8 @@ fn open_with(path: &Path, vfs: Option<&str>, migrations: &[&str]) -> Result<Conn
     // Before the first access, so that the log's index is in memory and needs no file.
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     let format = format_of(&connection, migrations.len())?;
+    // Before anything is written: that would go to where the lost transactions may still be.
+    compare(sequence_of(&connection, format)?, witnessed)?;
     configure(&connection)?;
     migrate(&mut connection, format, migrations)?;
     Ok(connection)
@@ -65,6 +68,22 @@ fn format_of(connection: &Connection, newest: usize) -> Result<usize, SpoolError
         (APPLICATION_ID, 1..) if found <= known => Ok(usize::try_from(found).unwrap_or(newest)),
         _ => Err(SpoolError::Corrupt("its header is not that of a spool".to_owned())),
     }
+}
+
+/// The number of the last transaction.
+fn sequence_of(connection: &Connection, format: usize) -> Result<u64, SpoolError> {
+    match format {
+        0 => Ok(0),
+        _ => number_of(connection.query_row("SELECT sequence FROM progress", (), |row| row.get(0))?),
+    }
+}
+
+fn compare(sequence: u64, witnessed: u64) -> Result<(), SpoolError> {
+    if sequence < witnessed {
+        let message = format!("its last transaction is {sequence}, though {witnessed} had been synced");
+        return Err(SpoolError::Corrupt(message));
+    }
+    Ok(())
 }
 
 fn configure(connection: &Connection) -> Result<(), SpoolError> {
@@ -115,7 +134,7 @@ mod tests {
     #[test]
     fn a_new_database_has_the_settings_that_its_promises_rest_on() {
         let dir = tempfile::tempdir().unwrap();
-        let connection = open(&dir.path().join("a.db"), None).unwrap();
+        let connection = open(&dir.path().join("a.db"), None, 0).unwrap();
         for (name, wanted) in [("synchronous", 2), ("secure_delete", 1), ("auto_vacuum", 2), ("page_size", 4096)] {
             assert_eq!(pragma::<i64>(&connection, name).unwrap(), wanted, "{name}");
         }
@@ -129,26 +148,29 @@ mod tests {
     fn an_older_database_is_brought_up_to_date_and_keeps_what_it_has() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        let old = open_with(&path, None, &MIGRATIONS[..1]).unwrap();
+        let old = open_with(&path, None, 0, &MIGRATIONS[..1]).unwrap();
         old.execute_batch("UPDATE progress SET sequence = 7").unwrap();
         assert_eq!(format(&old), (APPLICATION_ID, 1));
         drop(old);
-        let new = open(&path, None).unwrap();
+        let new = open(&path, None, 0).unwrap();
         assert_eq!(format(&new), (APPLICATION_ID, 2));
         let kept: i64 = new.query_row("SELECT sequence FROM progress", (), |row| row.get(0)).unwrap();
         let added: i64 = new.query_row("SELECT count(*) FROM partition_count", (), |row| row.get(0)).unwrap();
         assert_eq!((kept, added), (7, 0));
+        drop(new);
+        assert!(open(&path, None, 7).is_ok());
+        assert!(matches!(open(&path, None, 8), Err(SpoolError::Corrupt(_))));
     }
 
     #[test]
     fn a_newer_database_is_refused_and_another_program_s_is_none_of_ours() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
-        drop(open(&path, None).unwrap());
-        let older = open_with(&path, None, &MIGRATIONS[..1]);
+        drop(open(&path, None, 0).unwrap());
+        let older = open_with(&path, None, 0, &MIGRATIONS[..1]);
         assert!(matches!(older, Err(SpoolError::Newer { found: 2, known: 1 })), "{older:?}");
         let other = dir.path().join("b.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
-        assert!(matches!(open(&other, None), Err(SpoolError::Corrupt(_))));
+        assert!(matches!(open(&other, None, 0), Err(SpoolError::Corrupt(_))));
     }
 }

@@ -215,12 +215,8 @@ impl Loaded {
     }
 
     fn try_read(place: &Place, vfs: Option<&str>, witnessed: u64) -> Result<Self, SpoolError> {
-        let connection = schema::open(&place.database(), vfs).map_err(|error| in_use(error, place))?;
+        let connection = schema::open(&place.database(), vfs, witnessed).map_err(|error| in_use(error, place))?;
         let sequence: i64 = connection.query_row("SELECT sequence FROM progress", (), |row| row.get(0))?;
-        if number_of(sequence)? < witnessed {
-            let message = format!("its last transaction is {sequence}, though {witnessed} had been synced");
-            return Err(SpoolError::Corrupt(message));
-        }
         let found: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
         if found != "ok" {
             return Err(SpoolError::Corrupt(found));

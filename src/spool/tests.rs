@@ -117,3 +117,23 @@ fn an_interrupted_salvage_is_ended_or_begun_again() {
     let opened = Store::open(&options(&dir)).unwrap();
     assert_eq!((opened.rows.len(), opened.salvage), (1, None));
 }
+
+#[test]
+fn damage_that_appears_while_the_spool_is_open_is_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&options(&dir)).unwrap().store;
+    let changes: Vec<_> = (1..=100).map(|number| append(number, 1500)).collect();
+    store.apply(&changes).unwrap();
+    store.give_back(9).unwrap();
+    store.connection.execute_batch("PRAGMA shrink_memory").unwrap();
+    let path = dir.path().join("spool.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+    let failed = store.apply(&[append(101, 10), Change::Delete { number: 50 }]);
+    assert!(matches!(failed, Err(SpoolError::Corrupt(_))), "{failed:?}");
+    assert!(matches!(store.read(&[50]), Err(SpoolError::Corrupt(_))));
+    assert!(matches!(store.verify(), Err(SpoolError::Corrupt(_))) || !store.verify().unwrap().holds());
+    drop(store);
+    assert!(Store::open(&options(&dir)).unwrap().salvage.is_some());
+}

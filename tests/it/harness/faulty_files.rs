@@ -91,15 +91,17 @@ impl FaultyFiles {
         self.lock().ignores_syncs = true;
     }
 
-    /// Power goes off now, if it has not yet, and comes back: files can be opened again.
-    pub(crate) fn power_cycle(&self, seed: u64) {
+    /// Lets something fail from now on.
+    pub(crate) fn fail(&self, fault: Fault) {
+        self.lock().fault = Some(fault);
+    }
+
+    /// Power comes back: files can be opened again.
+    pub(crate) fn power_cycle(&self) {
         let mut state = self.lock();
-        if !state.power_is_off {
-            state.lose_power(seed);
-        }
+        assert!(state.power_is_off, "power is off");
         state.power_is_off = false;
         state.fault = None;
-        state.life += 1;
     }
 
     /// Nothing fails any more.

@@ -1,7 +1,9 @@
 //! Invented rows for the spool, and a model of what it should hold.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use tempfile::TempDir;
 use trunkline::event::envelope::Record;
 use trunkline::event::id::{EventId, FactHash, Identity};
 use trunkline::event::kind::{DEAD_LETTER_TOPIC, Kind};
@@ -131,7 +133,13 @@ impl Model {
     }
 }
 
-/// A spool in a directory of its own.
-pub(crate) fn options(dir: &tempfile::TempDir) -> Options {
+/// A directory, in memory where there is such a place: nothing here depends on a disk.
+pub(crate) fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+/// A spool in a directory.
+pub(crate) fn options(dir: &TempDir) -> Options {
     Options { dir: dir.path().join("spool"), vfs: None }
 }

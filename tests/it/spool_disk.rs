@@ -1,0 +1,82 @@
+//! The spool on a real file system that is small, or that may not be written to.
+
+use std::process::Command;
+
+use trunkline::spool::{SpoolError, Store};
+
+use crate::harness::rows::{Model, Step, changes, options};
+
+/// Set in a process that sees a small file system of its own at this path.
+const SMALL_DISK: &str = "SPOOL_TEST_SMALL_DISK";
+
+/// Runs one of these tests again in a name space where a small disk can be mounted without privileges.
+/// Tells whether that was possible here.
+fn run_on_small_disk(test: &str) -> bool {
+    let place = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=3m tmpfs \"$0\" && exec \"$1\" --exact \"$2\" --nocapture";
+    let can_mount = Command::new("unshare").args(["-Urm", "mount", "-t", "tmpfs", "tmpfs"]).arg(place.path()).output();
+    if !can_mount.is_ok_and(|output| output.status.success()) {
+        return false;
+    }
+    let output = Command::new("unshare")
+        .args(["-Urm", "sh", "-c", script])
+        .arg(place.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(SMALL_DISK, place.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && printed.contains("1 passed"),
+        "{printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    true
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_takes_them_again_once_there_is_room() {
+    let Ok(disk) = std::env::var(SMALL_DISK) else {
+        if !run_on_small_disk("spool_disk::a_full_disk_refuses_changes_and_takes_them_again_once_there_is_room") {
+            println!("skipped: no file system can be mounted here");
+        }
+        return;
+    };
+    let dir = tempfile::tempdir_in(&disk).unwrap();
+    let ballast = std::path::Path::new(&disk).join("ballast");
+    std::fs::write(&ballast, vec![0; 1024 * 1024]).unwrap();
+    let mut store = Store::open(&options(&dir)).unwrap().store;
+    let mut model = Model::default();
+    let steps = |turn: u64| (turn * 4..turn * 4 + 4).map(|number| Step::Append(number, 10_000)).collect::<Vec<_>>();
+    let full = (0..1000).find(|turn| match store.apply(&changes(&steps(*turn))) {
+        Ok(()) => {
+            model = model.after(&steps(*turn));
+            false
+        }
+        Err(error) => {
+            assert!(matches!(error, SpoolError::Full(_)), "{error:?}");
+            true
+        }
+    });
+    let full = full.unwrap();
+    assert!(full > 3, "{full}");
+    assert_eq!(Model::of_store(&store), model);
+    assert!(matches!(store.apply(&changes(&steps(full))), Err(SpoolError::Full(_))));
+    std::fs::remove_file(&ballast).unwrap();
+    store.apply(&changes(&steps(full))).unwrap();
+    model = model.after(&steps(full));
+    drop(store);
+    let opened = Store::open(&options(&dir)).unwrap();
+    assert_eq!((Model::of(&opened), opened.salvage), (model, None));
+}
+
+#[test]
+fn a_place_that_can_not_be_written_to_is_told_as_such() {
+    for dir in ["/proc/trunkline-spool", "/dev/null/spool"] {
+        let opened = Store::open(&trunkline::spool::Options { dir: dir.into(), vfs: None });
+        let error = opened.unwrap_err();
+        assert!(matches!(error, SpoolError::Unwritable(_)), "{error:?}");
+        assert_eq!(error.code(), "unwritable");
+    }
+}
