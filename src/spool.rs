@@ -32,7 +32,7 @@ mod witness;
 
 pub use error::SpoolError;
 pub use row::{Change, Damaged, Label, Listed, Opened, Options, Row, Salvage, Stored, Verification};
-pub use store::Store;
+pub use store::{ReadRow, Store};
 
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ impl SpoolError {
     }
 
     /// While a database is opened, statements that are right fail only where it is damaged.
-    pub(super) fn as_damage(self) -> Self {
+    pub(super) fn into_damage(self) -> Self {
         match self {
             Self::Refused(error) if is_lack_of_memory(&error) => Self::Refused(error),
             Self::Refused(error) => Self::Corrupt(error.to_string()),

@@ -14,6 +14,9 @@ use super::seal::Sealed;
 use super::witness::Witness;
 use crate::event::kind::{self, TopicInfo};
 
+/// A row's number, and the row if its checksum holds.
+pub type ReadRow = (u64, Result<Row, Damaged>);
+
 /// Rows on disk. Whatever [`Store::apply`] has said yes to survives a crash or a power failure.
 #[derive(Debug)]
 pub struct Store {
@@ -104,7 +107,7 @@ impl Store {
     /// # Errors
     /// When the database can not be read. A single row whose checksum does not hold is an error in its
     /// place.
-    pub fn read(&self, numbers: &[u64]) -> Result<Vec<(u64, Result<Row, Damaged>)>, SpoolError> {
+    pub fn read(&self, numbers: &[u64]) -> Result<Vec<ReadRow>, SpoolError> {
         let mut rows = Vec::with_capacity(numbers.len());
         for &number in numbers {
             let Some(bytes) = sealed_of(&self.connection, number)? else { continue };
@@ -211,7 +214,7 @@ struct Loaded {
 impl Loaded {
     fn read(place: &Place, vfs: Option<&str>, witnessed: u64) -> Result<Self, SpoolError> {
         place.prepare_database()?;
-        Self::try_read(place, vfs, witnessed).map_err(SpoolError::as_damage)
+        Self::try_read(place, vfs, witnessed).map_err(SpoolError::into_damage)
     }
 
     fn try_read(place: &Place, vfs: Option<&str>, witnessed: u64) -> Result<Self, SpoolError> {

@@ -17,7 +17,7 @@ fn path(dir: &TempDir, name: &str) -> PathBuf {
 fn filled(dir: &TempDir) -> (Store, Model) {
     let mut store = Store::open(&options(dir)).unwrap().store;
     let mut model = Model::default();
-    let appends = (1..=60).map(|number| Step::Append(number, if number % 20 == 0 { 50_000 } else { 900 }));
+    let appends = (1..=60).map(|number| Step::Append(number, if number.is_multiple_of(20) { 50_000 } else { 900 }));
     for steps in [
         appends.collect::<Vec<_>>(),
         vec![Step::Partitions(12), Step::Quarantine(7), Step::Quarantine(40), Step::Bury(70, 9000)],

@@ -1,6 +1,9 @@
-//! The spool on a real file system that is small, or that may not be written to.
+//! The spool on a real file system: one that is small, one that may not be written to, and how fast it is.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::process::Command;
+use std::time::Instant;
 
 use trunkline::spool::{SpoolError, Store};
 
@@ -78,5 +81,36 @@ fn a_place_that_can_not_be_written_to_is_told_as_such() {
         let error = opened.unwrap_err();
         assert!(matches!(error, SpoolError::Unwritable(_)), "{error:?}");
         assert_eq!(error.code(), "unwritable");
+    }
+}
+
+/// Rows a second for transactions of some rows each, and how often a second the disk syncs as many bytes.
+fn rates(batch: u64, turns: u64) -> (f64, f64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&options(&dir)).unwrap().store;
+    let batches: Vec<_> = (0..turns)
+        .map(|turn| (turn * batch..(turn + 1) * batch).map(|number| Step::Append(number, 1500)).collect::<Vec<_>>())
+        .map(|steps| changes(&steps))
+        .collect();
+    let start = Instant::now();
+    batches.iter().for_each(|changes| store.apply(changes).unwrap());
+    let spool = start.elapsed().as_secs_f64();
+    let mut file = File::create(dir.path().join("plain")).unwrap();
+    let bytes = vec![7; usize::try_from(batch * 1500).unwrap()];
+    let start = Instant::now();
+    for _ in 0..turns {
+        file.write_all(&bytes).unwrap();
+        file.sync_data().unwrap();
+    }
+    let rows = (batch * turns) as f64;
+    (rows / spool, rows / start.elapsed().as_secs_f64())
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --test it -- --ignored --nocapture rows_a_second"]
+fn rows_a_second_beside_what_the_disk_itself_syncs() {
+    for (batch, turns) in [(1, 400), (16, 200), (256, 40)] {
+        let (spool, disk) = rates(batch, turns);
+        println!("{batch:4} rows a transaction: {spool:8.0} rows/s, the disk alone {disk:8.0} rows/s");
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn row(number: u64, size: usize) -> Row {
         headers: vec![("ce_id".into(), identity.to_string()), ("x-other".into(), "ä".to_owned())],
         value: vec![b'v'; size],
         kind: Some(Kind::MessageStatus),
-        identity: Some((identity, (number % 2 == 0).then(|| FactHash::compute(&["0.1"])))),
+        identity: Some((identity, number.is_multiple_of(2).then(|| FactHash::compute(&["0.1"])))),
     };
     let received_at = Time::from_unix_us(1_766_736_711_480_097).unwrap();
     Row { record, key_hash: 77, source_name: "vonage-eu".to_owned(), provider: "vonage".into(), received_at }

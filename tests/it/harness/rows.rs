@@ -17,7 +17,7 @@ pub(crate) const REASON: &str = "too_large";
 pub(crate) fn row(number: u64, size: usize) -> Row {
     let id = format!("aaaaaaaa-bbbb-cccc-dddd-{number:012}");
     let event = EventId::compute("vonage", "abcd1234", "message.status", &Identity { id: &id, x: "", y: "sent" });
-    let is_event = number % 5 != 0;
+    let is_event = !number.is_multiple_of(5);
     let kind = is_event.then_some(Kind::MessageStatus);
     let record = Record {
         topic: kind.map_or(&DEAD_LETTER_TOPIC, |kind| kind.info().topic),
@@ -25,7 +25,7 @@ pub(crate) fn row(number: u64, size: usize) -> Row {
         headers: vec![("ce_id".into(), event.to_string()), ("content-type".into(), "application/json".to_owned())],
         value: (0..size).map(|at| u8::try_from((at as u64 * 31 + number) % 251).unwrap()).collect(),
         kind,
-        identity: is_event.then(|| (event, (number % 2 == 0).then(|| FactHash::compute(&["0.1"])))),
+        identity: is_event.then(|| (event, number.is_multiple_of(2).then(|| FactHash::compute(&["0.1"])))),
     };
     let received_at = Time::from_unix_ms(NOW_MS).unwrap();
     let key_hash = u32::try_from(number % 1000).unwrap();
