@@ -14,6 +14,7 @@ pub mod providers;
 pub mod schemas;
 pub mod send;
 pub mod serve;
+pub mod spool;
 pub mod tail;
 pub mod topics;
 
@@ -58,6 +59,7 @@ enum Command {
     Send(send::Send),
     Tail(tail::Tail),
     Topics(topics::Topics),
+    Spool(spool::Spool),
     Providers(providers::Providers),
     Schemas(schemas::Schemas),
     Healthcheck(healthcheck::Healthcheck),
@@ -120,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Send(command) => command.run(&context).await,
             Command::Tail(command) => command.run(&context),
             Command::Topics(command) => command.run(&context).await,
+            Command::Spool(command) => command.run(),
             Command::Providers(command) => command.run(),
             Command::Schemas(command) => command.run(),
             Command::Healthcheck(command) => command.run(&context).await,

@@ -7,10 +7,12 @@
 //! * [`ingest`] takes a request through verification, normalisation and publishing.
 //! * [`verify`] holds the schemes; [`providers`] holds what each provider signs, sends and means.
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
-//! * [`publish`] owns every record until Kafka has acknowledged it.
+//! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
 //! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
 //!
 //! `ARCHITECTURE.md` tells why it is so.
+
+#![forbid(unsafe_code)]
 
 pub mod request;
 
@@ -24,6 +26,7 @@ pub mod event;
 pub mod json;
 
 pub mod publish;
+pub mod spool;
 
 pub mod app;
 pub mod build;

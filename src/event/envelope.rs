@@ -1,5 +1,7 @@
 //! Writing an event as one Kafka record: CloudEvents 1.0 headers and a self-contained JSON value.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -49,6 +51,31 @@ pub struct Origin<'o> {
     pub ingest: &'o Ingest,
 }
 
+/// Names and values of a record's headers. The names are constants, but for those of a record that
+/// another version of the program has written.
+pub type Headers = Vec<(Cow<'static, str>, String)>;
+
+/// The names of all headers that records are given here.
+const HEADER_NAMES: [&str; 11] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_subject",
+    "ce_time",
+    "ce_dataschema",
+    "ce_recordedtime",
+    "ce_facthash",
+    "ce_partitionkey",
+    "content-type",
+];
+
+/// A header's name that was read from somewhere, without a copy if it is one of ours.
+pub fn header_name(name: &str) -> Cow<'static, str> {
+    let known = HEADER_NAMES.iter().find(|known| **known == name);
+    known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
+}
+
 /// One record, ready to be produced. It owns everything, so that it outlives its request.
 #[derive(Debug)]
 pub struct Record {
@@ -57,7 +84,7 @@ pub struct Record {
     /// The Kafka key.
     pub key: String,
     /// Names and values of the headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Headers,
     /// The value.
     pub value: Vec<u8>,
     /// The kind of event; a dead letter is none.
@@ -112,22 +139,22 @@ impl Event<'_> {
     }
 
     /// The CloudEvents attributes, without the partition key.
-    fn attributes(&self, info: &KindInfo, id: EventId, fact_hash: Option<FactHash>, origin: &Origin<'_>) -> Attributes {
+    fn attributes(&self, info: &KindInfo, id: EventId, fact_hash: Option<FactHash>, origin: &Origin<'_>) -> Headers {
         let account = utf8_percent_encode(&self.account_id, ACCOUNT);
         let received_at = origin.received_at.to_string();
         let time = self.occurred.at.map_or_else(|| received_at.clone(), |at| at.to_string());
         let mut attributes = Vec::with_capacity(12);
         attributes.extend([
-            ("ce_specversion", "1.0".to_owned()),
-            ("ce_id", id.to_string()),
-            ("ce_source", format!("/{}/{account}", origin.provider)),
-            ("ce_type", info.ce_type.to_owned()),
-            ("ce_subject", self.fact.subject().to_owned()),
-            ("ce_time", time),
-            ("ce_dataschema", info.dataschema.to_owned()),
-            ("ce_recordedtime", received_at),
+            ("ce_specversion".into(), "1.0".to_owned()),
+            ("ce_id".into(), id.to_string()),
+            ("ce_source".into(), format!("/{}/{account}", origin.provider)),
+            ("ce_type".into(), info.ce_type.to_owned()),
+            ("ce_subject".into(), self.fact.subject().to_owned()),
+            ("ce_time".into(), time),
+            ("ce_dataschema".into(), info.dataschema.to_owned()),
+            ("ce_recordedtime".into(), received_at),
         ]);
-        attributes.extend(fact_hash.map(|hash| ("ce_facthash", hash.to_string())));
+        attributes.extend(fact_hash.map(|hash| ("ce_facthash".into(), hash.to_string())));
         attributes
     }
 
@@ -174,8 +201,6 @@ impl Event<'_> {
     }
 }
 
-type Attributes = Vec<(&'static str, String)>;
-
 /// Appends the members of another object to the object that `out` ends with. Writing the two halves
 /// one after the other costs less than collecting them in a map, as `serde(flatten)` would.
 fn append_members(out: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
@@ -195,14 +220,14 @@ fn append_member(out: &mut Vec<u8>, name: &str, json: &str) {
     out.push(b'}');
 }
 
-fn binary_headers(mut attributes: Attributes, key: String) -> Attributes {
-    attributes.push(("ce_partitionkey", key));
-    attributes.push(("content-type", "application/json".to_owned()));
+fn binary_headers(mut attributes: Headers, key: String) -> Headers {
+    attributes.push(("ce_partitionkey".into(), key));
+    attributes.push(("content-type".into(), "application/json".to_owned()));
     attributes
 }
 
 /// The whole CloudEvent as the value (CloudEvents JSON format). Its attributes have no prefix there.
-fn structured(attributes: Attributes, key: &str, data: &[u8]) -> Result<(Attributes, Vec<u8>), serde_json::Error> {
+fn structured(attributes: Headers, key: &str, data: &[u8]) -> Result<(Headers, Vec<u8>), serde_json::Error> {
     let mut out = Vec::with_capacity(data.len() + 512);
     out.push(b'{');
     let named = attributes.iter().map(|(name, value)| (name.trim_start_matches("ce_"), value.as_str()));
@@ -215,5 +240,5 @@ fn structured(attributes: Attributes, key: &str, data: &[u8]) -> Result<(Attribu
     out.extend_from_slice(b"\"data\":");
     out.extend_from_slice(data);
     out.push(b'}');
-    Ok((vec![("content-type", "application/cloudevents+json".to_owned())], out))
+    Ok((vec![("content-type".into(), "application/cloudevents+json".to_owned())], out))
 }

@@ -44,6 +44,11 @@ impl EventId {
         Self(first_bytes(&sha256_of_array(&array)))
     }
 
+    /// An id that was computed earlier.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The id's bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -57,6 +62,16 @@ impl FactHash {
         array.push("fh/1");
         array.extend_from_slice(facts);
         Self(first_bytes(&sha256_of_array(&array)))
+    }
+
+    /// A hash that was computed earlier.
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash's bytes.
+    pub fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
     }
 }
 

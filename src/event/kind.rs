@@ -35,7 +35,7 @@ pub struct KindInfo {
 }
 
 /// A topic and the settings it is created with.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct TopicInfo {
     /// Name after the configured prefix.
     pub suffix: &'static str,

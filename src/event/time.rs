@@ -66,6 +66,11 @@ impl Time {
         self.0.as_millisecond()
     }
 
+    /// Whole microseconds since the Unix epoch.
+    pub fn unix_us(self) -> i64 {
+        self.0.as_microsecond()
+    }
+
     fn in_range(timestamp: jiff::Timestamp) -> Option<Self> {
         if timestamp.as_second() < YEAR_1_S {
             return None;

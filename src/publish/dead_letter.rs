@@ -105,7 +105,7 @@ pub fn of_fault(
     Ok(Record {
         topic: &DEAD_LETTER_TOPIC,
         key: format!("{source_name}:{id}"),
-        headers: vec![("content-type", "application/json".to_owned())],
+        headers: vec![("content-type".into(), "application/json".to_owned())],
         value: serde_json::to_vec(&letter)?,
         identity: None,
         kind: None,

@@ -16,7 +16,9 @@ use trunkline::publish::reader::{From as Start, ReadRecord, Reader};
 
 pub(crate) mod answer;
 pub(crate) mod connection;
+pub(crate) mod faulty_files;
 pub(crate) mod program;
+pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod webhook;
 
