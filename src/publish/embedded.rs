@@ -42,7 +42,7 @@ impl EmbeddedBroker {
     /// # Errors
     /// When librdkafka can not start it.
     pub fn start(topic_prefix: &str, partitions: i32) -> Result<Self, EmbeddedError> {
-        let topics: Vec<String> = kind::topics().map(|topic| format!("{topic_prefix}{}", topic.suffix)).collect();
+        let topics: Vec<String> = kind::all_topics().map(|topic| format!("{topic_prefix}{}", topic.suffix)).collect();
         let (commands, received) = channel();
         let (started, start) = channel();
         let run = move || match cluster(&topics, partitions) {

@@ -16,6 +16,7 @@ mod outage;
 mod privacy;
 mod program;
 mod properties;
+mod raw_requests;
 mod refused;
 mod refused_records;
 mod shutdown;
