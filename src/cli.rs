@@ -10,6 +10,7 @@ pub mod dev;
 pub mod healthcheck;
 pub mod output;
 pub mod providers;
+pub mod replay;
 pub mod schemas;
 pub mod send;
 pub mod serve;
@@ -52,6 +53,7 @@ enum Command {
     Check(check::Check),
     Send(send::Send),
     Tail(tail::Tail),
+    Replay(replay::Replay),
     Topics(topics::Topics),
     Providers(providers::Providers),
     Schemas(schemas::Schemas),
@@ -119,6 +121,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Check(command) => command.run(&context).await,
             Command::Send(command) => command.run(&context).await,
             Command::Tail(command) => command.run(&context),
+            Command::Replay(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),
             Command::Schemas(command) => command.run(),

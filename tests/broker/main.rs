@@ -11,3 +11,4 @@ mod limits;
 mod outage;
 mod providers;
 mod published;
+mod replayed;

@@ -19,5 +19,6 @@ mod properties;
 mod raw_requests;
 mod refused;
 mod refused_records;
+mod replayed;
 mod shutdown;
 mod tidy;
