@@ -42,7 +42,7 @@ impl App {
         warn_of_spool(&settings);
         let publisher = Publisher::start(&settings.kafka, settings.dedup_window, &metrics)?;
         let topic_creation = settings.kafka.create_topics.then(|| tokio::spawn(create_topics(settings.kafka.clone())));
-        let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, settings.kafka.envelope));
+        let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
         let stopping = Arc::new(AtomicBool::new(false));
         let state = admin::State { ingest: Arc::clone(&ingest), stopping: Arc::clone(&stopping) };
         let webhooks = http::serve_webhooks(&settings.server, listener, &ingest)?;

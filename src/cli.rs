@@ -11,6 +11,7 @@ pub mod dev;
 pub mod healthcheck;
 pub mod output;
 pub mod providers;
+pub mod replay;
 pub mod schemas;
 pub mod send;
 pub mod serve;
@@ -58,6 +59,7 @@ enum Command {
     Check(check::Check),
     Send(send::Send),
     Tail(tail::Tail),
+    Replay(replay::Replay),
     Topics(topics::Topics),
     Spool(spool::Spool),
     Providers(providers::Providers),
@@ -121,6 +123,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Check(command) => command.run(&context).await,
             Command::Send(command) => command.run(&context).await,
             Command::Tail(command) => command.run(&context),
+            Command::Replay(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Spool(command) => command.run(),
             Command::Providers(command) => command.run(),

@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 mod records;
 
-use crate::config::Source;
+use crate::config::{KafkaSettings, Source};
 use crate::event::envelope::Mode;
 use crate::publish::{self, Publisher, Submitted};
 use crate::request::RawRequest;
@@ -33,6 +33,8 @@ pub struct Ingest {
     publisher: Publisher,
     metrics: Arc<Metrics>,
     mode: Mode,
+    /// Whether the exact requests are published too.
+    raw: bool,
 }
 
 /// What became of a webhook.
@@ -48,13 +50,13 @@ pub enum Outcome {
 
 impl Ingest {
     /// Sets the sources to work.
-    pub fn new(sources: Vec<Source>, publisher: Publisher, metrics: Arc<Metrics>, mode: Mode) -> Self {
+    pub fn new(sources: Vec<Source>, publisher: Publisher, metrics: Arc<Metrics>, kafka: &KafkaSettings) -> Self {
         let sources = sources.into_iter().map(|source| {
             let metrics = metrics.source(&source.name, source.info.name, source.secrets);
             let active = ActiveSource { name: source.name.as_str().into(), metrics: Arc::new(metrics), source };
             (active.source.name.clone(), active)
         });
-        Self { sources: sources.collect(), publisher, metrics, mode }
+        Self { sources: sources.collect(), publisher, metrics, mode: kafka.envelope, raw: kafka.raw_topic }
     }
 
     /// Finds a source by its name in the URL.
@@ -122,7 +124,8 @@ impl Ingest {
             metrics: Arc::clone(&active.metrics),
         };
         let submitted = self.publisher.submit(records, &Arc::new(origin));
-        let outcome = match (events, faults, submitted.fresh) {
+        // A raw request is always news, also that of a copy.
+        let outcome = match (events, faults, submitted.fresh - usize::from(self.raw)) {
             (0, 0, _) => RequestOutcome::Ignored,
             (0, _, _) => RequestOutcome::NotUnderstood,
             (_, 0, 0) => RequestOutcome::Duplicate,

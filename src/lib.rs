@@ -8,6 +8,7 @@
 //! * [`verify`] holds the schemes; [`providers`] holds what each provider signs, sends and means.
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
+//! * [`replay`] maps anew what was kept, and publishes what now succeeds.
 //! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
 //!
 //! `ARCHITECTURE.md` tells why it is so.
@@ -26,6 +27,7 @@ pub mod event;
 pub mod json;
 
 pub mod publish;
+pub mod replay;
 pub mod spool;
 
 pub mod app;

@@ -45,6 +45,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// never held as a whole. Knows nothing of what was seen before. A request that is recognised and
     /// holds nothing for us makes no call at all.
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>);
+
+    /// Turns one record, which a fault has kept by itself, into events: the body of the request is the
+    /// record's own text. A provider whose requests are told by what is around their records overrides it.
+    fn normalize_record<'r>(&self, record: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        self.normalize(record, out);
+    }
 }
 
 /// Takes what a request turns out to hold.

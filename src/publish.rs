@@ -15,6 +15,8 @@ pub mod dedup;
 pub mod embedded;
 pub mod health;
 pub mod kafka;
+mod kept;
+pub mod raw;
 pub mod reader;
 pub mod ticket;
 pub mod topics;
@@ -83,9 +85,10 @@ impl Publisher {
     pub fn start(settings: &KafkaSettings, window: usize, metrics: &Arc<Metrics>) -> Result<Self, kafka::StartError> {
         let window = Arc::new(Window::new(window));
         let (producer, refused) = Producer::start(settings, Arc::clone(&window), Arc::clone(metrics))?;
-        let names = kind::topics().map(|topic| (topic.suffix, topics::full_name(settings, topic)));
+        let names = kind::all_topics().map(|topic| (topic.suffix, topics::full_name(settings, topic)));
         let topic_names: HashMap<_, _> = names.collect();
-        let health = Health::watch(producer.clone(), topic_names.values().cloned().collect(), Arc::clone(metrics));
+        let wanted = topics::wanted(settings).map(|topic| topics::full_name(settings, topic)).collect();
+        let health = Health::watch(producer.clone(), wanted, Arc::clone(metrics));
         let inner = Arc::new(Inner { producer, window, topic_names, metrics: Arc::clone(metrics) });
         let worker = Arc::clone(&inner);
         let refusals = std::thread::Builder::new()

@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
+use serde::Deserialize;
+
 use crate::event::time::Time;
 
 /// The methods that providers use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// `GET`
     Get,

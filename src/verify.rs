@@ -3,12 +3,17 @@
 //! A source decides what it accepts; the request never does. A signature that a request carries must
 //! be valid, and so must a token that ends its URL; one of them must be there. Only a source whose
 //! configuration says `verification = "none"` accepts a request with neither.
+//!
+//! A request that was kept is not verified a second time: its credentials are not kept with it, and
+//! signatures grow old. [`accept_again`] takes it with the [`Proof`] that was made of it then.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -52,21 +57,44 @@ impl<'r> Verified<'r> {
     }
 }
 
-/// What was verified of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What was verified of a request. It is kept with requests that are published, as the member `proof`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// How far.
     pub verification: Verification,
     /// By which scheme, for the member `ingest.scheme`.
-    pub scheme: &'static str,
+    pub scheme: Cow<'static, str>,
     /// Which of the source's secrets or tokens matched.
+    #[serde(skip)]
     pub secret_index: Option<usize>,
     /// The account that the signature, else the configuration, names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
 }
 
+impl Proof {
+    /// The proof of nothing.
+    pub fn nothing() -> Self {
+        Self::unsigned(Verification::None, "none", None)
+    }
+
+    fn unsigned(verification: Verification, scheme: &'static str, secret_index: Option<usize>) -> Self {
+        Self { verification, scheme: scheme.into(), secret_index, account_id: None }
+    }
+
+    /// Adds the configured account where no signature names one.
+    fn with_account(mut self, provider: &dyn Provider, doors: &Doors) -> Result<Self, AuthError> {
+        self.account_id = self.account_id.or_else(|| doors.account_id.clone());
+        match self.account_id.is_none() && provider.needs_account() {
+            true => Err(AuthError::WrongAccount),
+            false => Ok(self),
+        }
+    }
+}
+
 /// How far a request was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verification {
     /// A signature that covers the whole request.
     Signed,
@@ -163,11 +191,23 @@ pub fn authenticate<'r>(
     if !doors.admits(request.remote_addr) {
         return Err(AuthError::AddressNotAllowed);
     }
-    let mut proof = doors.check(request, provider)?;
-    proof.account_id = proof.account_id.or_else(|| doors.account_id.clone());
-    if proof.account_id.is_none() && provider.needs_account() {
-        return Err(AuthError::WrongAccount);
-    }
+    let proof = doors.check(request, provider)?.with_account(provider, doors)?;
+    Ok(Verified { request, proof })
+}
+
+/// Takes a request that was authentic when it came and was kept since, with what was verified then.
+/// Only the replay of Trunkline's own topics calls this: whoever may write to those topics is believed.
+///
+/// # Errors
+/// [`AuthError::WrongAccount`] when neither the proof nor the configuration names the account that the
+/// provider's events need.
+pub fn accept_again<'r>(
+    request: &'r RawRequest<'r>,
+    proof: Proof,
+    provider: &dyn Provider,
+    doors: &Doors,
+) -> Result<Verified<'r>, AuthError> {
+    let proof = proof.with_account(provider, doors)?;
     Ok(Verified { request, proof })
 }
 
@@ -180,16 +220,14 @@ impl Doors {
     /// What is there must hold: a token in the URL also beside a signature, a signature also beside a
     /// token. One of them must be there, unless the source checks nothing.
     fn check(&self, request: &RawRequest<'_>, provider: &dyn Provider) -> Result<Proof, AuthError> {
-        let unsigned =
-            |verification, scheme, secret_index| Proof { verification, scheme, secret_index, account_id: None };
         if self.open {
-            return Ok(unsigned(Verification::None, "none", None));
+            return Ok(Proof::nothing());
         }
         let signature = provider.signature(request)?;
         let token = match request.url_token {
             Some(token) => {
                 let index = self.url_tokens.find(token).ok_or(AuthError::WrongToken)?;
-                Some(unsigned(Verification::Token, "url-token", Some(index)))
+                Some(Proof::unsigned(Verification::Token, "url-token", Some(index)))
             }
             None => None,
         };

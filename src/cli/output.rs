@@ -21,6 +21,14 @@ pub fn error(text: &str) {
     }
 }
 
+/// Shows how far a long command is, in place of what it showed before. Only on a terminal.
+pub fn progress(text: &str) {
+    let mut out = io::stderr().lock();
+    if out.is_terminal() && write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()).is_err() {
+        // There is nowhere left to show it.
+    }
+}
+
 /// Makes text bold on a terminal.
 pub fn strong(text: &str) -> String {
     match io::stdout().is_terminal() {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::output;
-use crate::event::kind::{DEAD_LETTER_SCHEMA, KINDS};
+use crate::event::kind::{DEAD_LETTER_SCHEMA, KINDS, RAW_SCHEMA};
 
 const ASYNCAPI: (&str, &str) = ("asyncapi.yaml", include_str!("../../schemas/asyncapi.yaml"));
 
@@ -24,7 +24,7 @@ pub struct Schemas {
 
 /// Every published file and its text.
 pub fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
-    KINDS.iter().map(|info| (info.schema_file, info.schema)).chain([DEAD_LETTER_SCHEMA, ASYNCAPI])
+    KINDS.iter().map(|info| (info.schema_file, info.schema)).chain([DEAD_LETTER_SCHEMA, RAW_SCHEMA, ASYNCAPI])
 }
 
 impl Schemas {

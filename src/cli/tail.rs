@@ -13,7 +13,7 @@ use crate::event::kind;
 use crate::event::time::Time;
 use crate::publish::reader::{From, ReadRecord, Reader};
 
-mod line;
+pub(super) mod line;
 
 /// Follow the topics and print one readable line an event
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ Examples:
   trunkline tail message-status --from 2026-02-03T12:00:00Z --filter status=failed
   trunkline tail --brokers 127.0.0.1:9092 --from beginning --until-end --json")]
 pub struct Tail {
-    /// Topics, with or without prefix and version, such as `message-status` [default: all]
+    /// Topics, with or without prefix and version, such as `message-status` [default: events and dead letters]
     topics: Vec<String>,
     /// Brokers, if not those of the configuration
     #[arg(long, value_name = "HOST:PORT")]
@@ -93,16 +93,17 @@ impl Tail {
             bootstrap_servers: brokers.clone(),
             topic_prefix: self.prefix.clone(),
             create_topics: false,
+            raw_topic: false,
             envelope: Mode::Binary,
             properties: Vec::new(),
         })
     }
 
     fn topic_names(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
-        let known: Vec<&str> = kind::topics().map(|topic| topic.suffix).collect();
         if self.topics.is_empty() {
-            return Ok(known.iter().map(|suffix| format!("{prefix}{suffix}")).collect());
+            return Ok(kind::topics().map(|topic| format!("{prefix}{}", topic.suffix)).collect());
         }
+        let known: Vec<&str> = kind::all_topics().map(|topic| topic.suffix).collect();
         let find = |wanted: &String| {
             let short = wanted.strip_prefix(prefix).unwrap_or(wanted);
             let found = known.iter().find(|suffix| **suffix == short || suffix.split('.').next() == Some(short));
@@ -119,8 +120,7 @@ impl Tail {
             output::line(&format!("{}: not JSON, offset {}", record.topic, record.offset));
             return true;
         };
-        // In structured mode the event is inside the CloudEvent.
-        let event = value.get("data").filter(|_| value.get("specversion").is_some()).unwrap_or(&value);
+        let event = line::event_in(&value);
         if !self.filters.iter().all(|(key, wanted)| member_is(event, key, wanted)) {
             return false;
         }

@@ -71,6 +71,8 @@ pub struct KafkaSettings {
     pub topic_prefix: String,
     /// Whether missing topics are created at start.
     pub create_topics: bool,
+    /// Whether the exact authentic requests are published too.
+    pub raw_topic: bool,
     /// Layout of the records.
     pub envelope: Mode,
     /// Properties for librdkafka.
@@ -247,11 +249,12 @@ fn kafka(mut section: Section<'_>) -> (Option<KafkaSettings>, i64) {
     let bootstrap_servers = section.text_or("bootstrap_servers", "localhost:9092");
     let topic_prefix = topic_prefix(&mut section);
     let create_topics = section.flag_or("create_topics", true);
+    let raw_topic = section.flag_or("raw_topic", false);
     let ack_timeout_ms = section.number_or("ack_timeout_ms", 500, 1..=DAY_MS);
     let envelope = section.choice_or_first("envelope", &[("binary", Mode::Binary), ("structured", Mode::Structured)]);
     let properties = section.section_if_present("properties").map(properties).unwrap_or_default();
     section.finish();
-    let settings = KafkaSettings { bootstrap_servers, topic_prefix, create_topics, envelope, properties };
+    let settings = KafkaSettings { bootstrap_servers, topic_prefix, create_topics, raw_topic, envelope, properties };
     (Some(settings), ack_timeout_ms)
 }
 

@@ -27,13 +27,13 @@ pub enum Mode {
 
 /// How we learnt a fact, published as the member `ingest`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ingest {
+pub struct Ingest<'i> {
     /// `webhook`, `poll`, `report` or `replay`.
     pub via: &'static str,
     /// How far the request was verified.
     pub verification: &'static str,
     /// By which scheme.
-    pub scheme: &'static str,
+    pub scheme: &'i str,
     /// Id of the raw request.
     pub raw_id: String,
 }
@@ -48,7 +48,7 @@ pub struct Origin<'o> {
     /// When the request was read.
     pub received_at: Time,
     /// How we learnt it.
-    pub ingest: &'o Ingest,
+    pub ingest: &'o Ingest<'o>,
 }
 
 /// Names and values of a record's headers. The names are constants, but for those of a record that
@@ -87,9 +87,9 @@ pub struct Record {
     pub headers: Headers,
     /// The value.
     pub value: Vec<u8>,
-    /// The kind of event; a dead letter is none.
+    /// The kind of event; dead letters, raw requests and the program's own state are none.
     pub kind: Option<Kind>,
-    /// Identity for the duplicate window; dead letters have none.
+    /// Identity for the duplicate window; what is no event has none.
     pub identity: Option<(EventId, Option<FactHash>)>,
 }
 
@@ -109,7 +109,7 @@ struct Common<'e> {
     received_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_event_id: Option<&'e str>,
-    ingest: &'e Ingest,
+    ingest: &'e Ingest<'e>,
 }
 
 impl Event<'_> {

@@ -41,12 +41,24 @@ pub struct TopicInfo {
     pub suffix: &'static str,
     /// Number of partitions. It is never changed later, since keys would move.
     pub partitions: i32,
-    /// How long records are kept, in days.
-    pub retention_days: u32,
+    /// What becomes of old records.
+    pub cleanup: Cleanup,
     /// Greatest record, where the broker's default is not enough.
     pub max_message_bytes: Option<u32>,
     /// What the topic holds, for people.
     pub summary: &'static str,
+}
+
+/// What becomes of old records of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// They are deleted.
+    Delete {
+        /// The age at which they are, in days.
+        after_days: u32,
+    },
+    /// Of each key the last record is kept for ever.
+    Compact,
 }
 
 /// Dead letters and raw requests carry whole request bodies.
@@ -55,7 +67,7 @@ pub const LARGE_RECORD_BYTES: u32 = 16 * 1024 * 1024;
 static MESSAGE_STATUS_TOPIC: TopicInfo = TopicInfo {
     suffix: "message-status.v1",
     partitions: 12,
-    retention_days: 30,
+    cleanup: Cleanup::Delete { after_days: 30 },
     max_message_bytes: None,
     summary: "delivery statuses of messages",
 };
@@ -63,7 +75,7 @@ static MESSAGE_STATUS_TOPIC: TopicInfo = TopicInfo {
 static INBOUND_MESSAGE_TOPIC: TopicInfo = TopicInfo {
     suffix: "inbound-message.v1",
     partitions: 12,
-    retention_days: 7,
+    cleanup: Cleanup::Delete { after_days: 7 },
     max_message_bytes: None,
     summary: "messages sent to the account",
 };
@@ -71,7 +83,7 @@ static INBOUND_MESSAGE_TOPIC: TopicInfo = TopicInfo {
 static CALL_EVENT_TOPIC: TopicInfo = TopicInfo {
     suffix: "call-event.v1",
     partitions: 12,
-    retention_days: 7,
+    cleanup: Cleanup::Delete { after_days: 7 },
     max_message_bytes: None,
     summary: "what happens in calls",
 };
@@ -79,7 +91,7 @@ static CALL_EVENT_TOPIC: TopicInfo = TopicInfo {
 static CALL_RECORD_TOPIC: TopicInfo = TopicInfo {
     suffix: "call-record.v1",
     partitions: 12,
-    retention_days: 90,
+    cleanup: Cleanup::Delete { after_days: 90 },
     max_message_bytes: None,
     summary: "call detail records",
 };
@@ -88,9 +100,27 @@ static CALL_RECORD_TOPIC: TopicInfo = TopicInfo {
 pub static DEAD_LETTER_TOPIC: TopicInfo = TopicInfo {
     suffix: "dead-letter.v1",
     partitions: 3,
-    retention_days: 30,
+    cleanup: Cleanup::Delete { after_days: 30 },
     max_message_bytes: Some(LARGE_RECORD_BYTES),
     summary: "authentic requests that could not be understood",
+};
+
+/// The exact authentic requests. Off unless the configuration says otherwise.
+pub static RAW_TOPIC: TopicInfo = TopicInfo {
+    suffix: "raw.v1",
+    partitions: 6,
+    cleanup: Cleanup::Delete { after_days: 7 },
+    max_message_bytes: Some(LARGE_RECORD_BYTES),
+    summary: "exact authentic requests",
+};
+
+/// What the program has to remember. It is there once something needs it.
+pub static STATE_TOPIC: TopicInfo = TopicInfo {
+    suffix: "state.v1",
+    partitions: 12,
+    cleanup: Cleanup::Compact,
+    max_message_bytes: None,
+    summary: "what was replayed",
 };
 
 /// Every kind that exists, in the order in which people should meet them.
@@ -141,6 +171,9 @@ pub static KINDS: [KindInfo; 4] = [
 pub const DEAD_LETTER_SCHEMA: (&str, &str) =
     ("dead-letter/1.0.json", include_str!("../../schemas/dead-letter/1.0.json"));
 
+/// File and text of the JSON Schema of raw requests, which are no events.
+pub const RAW_SCHEMA: (&str, &str) = ("raw/1.0.json", include_str!("../../schemas/raw/1.0.json"));
+
 /// Version of the data objects, the `schema_version` of every event.
 pub const SCHEMA_VERSION: &str = "1.0";
 
@@ -156,9 +189,14 @@ impl Kind {
     }
 }
 
-/// Every topic that the program writes, in the order of [`KINDS`] and the dead letters last.
+/// Every topic that a service always writes, in the order of [`KINDS`] and the dead letters last.
 pub fn topics() -> impl Iterator<Item = &'static TopicInfo> {
     KINDS.iter().map(|info| info.topic).chain([&DEAD_LETTER_TOPIC])
+}
+
+/// Every topic that the program may ever write, those that are not always there last.
+pub fn all_topics() -> impl Iterator<Item = &'static TopicInfo> {
+    topics().chain([&RAW_TOPIC, &STATE_TOPIC])
 }
 
 #[cfg(test)]

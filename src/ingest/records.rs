@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::event::envelope::{Ingest as IngestFacts, Mode, Origin, Record};
 use crate::event::time::Time;
 use crate::providers::{Fault, Sink};
-use crate::publish::dead_letter;
+use crate::publish::{dead_letter, raw};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verified;
 
@@ -32,7 +32,7 @@ pub(super) enum Unpublishable {
 pub(super) struct RecordSink<'s> {
     active: &'s ActiveSource,
     verified: &'s Verified<'s>,
-    ingest: IngestFacts,
+    ingest: IngestFacts<'s>,
     received_at: Time,
     mode: Mode,
     metrics: &'s Metrics,
@@ -52,8 +52,8 @@ impl<'s> RecordSink<'s> {
     ) -> Self {
         let proof = verified.proof();
         let facts =
-            IngestFacts { via: "webhook", verification: proof.verification.as_str(), scheme: proof.scheme, raw_id };
-        Self {
+            IngestFacts { via: "webhook", verification: proof.verification.as_str(), scheme: &proof.scheme, raw_id };
+        let mut sink = Self {
             active,
             verified,
             ingest: facts,
@@ -65,7 +65,14 @@ impl<'s> RecordSink<'s> {
             error: None,
             events: 0,
             faults: 0,
+        };
+        // The evidence goes before what is made of it: should the process die in between, there may be a
+        // request without its events, which a replay makes good, but hardly an event without its request.
+        if ingest.raw {
+            let name = &active.name;
+            sink.keep(raw::of_verified(verified, &sink.ingest.raw_id, name, active.source.info.name));
         }
+        sink
     }
 
     /// The records, if every one of them could be written.
@@ -114,7 +121,8 @@ impl<'r> Sink<'r> for RecordSink<'_> {
         self.faults += 1;
         self.metrics.dead_letter(&self.active.metrics, fault.code);
         let (name, provider) = (&self.active.name, self.active.source.info.name);
-        self.keep(dead_letter::of_fault(&fault, self.verified.request(), name, provider));
+        let letter = dead_letter::of_verified(&fault, self.verified, &self.ingest.raw_id, name, provider);
+        self.keep(letter);
     }
 
     fn unmapped(&mut self, field: &'static str) {

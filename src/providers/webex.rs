@@ -67,6 +67,10 @@ impl Provider for Webex {
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
         envelope::normalize(request, self.region, out);
     }
+
+    fn normalize_record<'r>(&self, record: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        envelope::normalize_record(record, self.region, out);
+    }
 }
 
 #[cfg(test)]

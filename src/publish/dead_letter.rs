@@ -1,74 +1,18 @@
 //! Dead letters: what was authentic and could not be understood, with its bytes.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
 use ulid::Ulid;
 
+use super::kept::{Kept, Reason};
 use crate::event::envelope::Record;
-use crate::event::kind::{DEAD_LETTER_TOPIC, SCHEMA_VERSION};
-use crate::event::time::Time;
+use crate::event::kind::DEAD_LETTER_TOPIC;
 use crate::providers::Fault;
 use crate::request::RawRequest;
+use crate::verify::Verified;
 
-/// Headers that are credentials. Signature headers stay, since they are evidence.
-const LEFT_OUT: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+/// Codes of the letters whose body is an event that Kafka refused, and not what the provider sent.
+pub const REFUSED_EVENT: [&str; 2] = ["record_too_large", "record_invalid"];
 
-#[derive(Serialize)]
-struct DeadLetter<'a> {
-    schema_version: &'static str,
-    kind: &'static str,
-    dead_letter_id: &'a str,
-    source_name: &'a str,
-    provider: &'static str,
-    received_at: Time,
-    reason: Reason<'a>,
-    request: Request<'a>,
-    scope: &'static str,
-    body: &'a str,
-    body_encoding: &'static str,
-}
-
-#[derive(Serialize)]
-struct Reason<'a> {
-    code: &'static str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pointer: Option<&'a str>,
-}
-
-/// The request that a dead letter comes from, as it is published.
-#[derive(Debug, Serialize)]
-pub struct Request<'a> {
-    method: &'static str,
-    path: &'a str,
-    query: &'a str,
-    headers: BTreeMap<&'a str, String>,
-    remote_addr: Option<IpAddr>,
-}
-
-impl<'a> Request<'a> {
-    /// Describes a request without its credentials.
-    pub fn new(request: &RawRequest<'a>) -> Self {
-        let mut headers: BTreeMap<&str, String> = BTreeMap::new();
-        for (name, value) in request.headers.iter().filter(|(name, _)| !LEFT_OUT.contains(name)) {
-            let value = String::from_utf8_lossy(value);
-            headers.entry(name).and_modify(|known| *known = format!("{known}, {value}")).or_insert(value.into_owned());
-        }
-        Self {
-            method: request.method.as_str(),
-            path: request.path,
-            query: request.query,
-            headers,
-            remote_addr: request.remote_addr,
-        }
-    }
-}
-
-/// Makes the dead letter of one fault.
+/// Makes the dead letter of one fault of a request of which nothing else is known any more.
 ///
 /// # Errors
 /// Only if it could not be written as JSON, which its types do not allow.
@@ -76,45 +20,47 @@ pub fn of_fault(
     fault: &Fault<'_>,
     request: &RawRequest<'_>,
     source_name: &str,
-    provider: &'static str,
+    provider: &str,
 ) -> Result<Record, serde_json::Error> {
-    // The event of a request without a body is in its query.
-    let whole = if request.body.is_empty() { request.query.as_bytes() } else { request.body };
-    let (scope, bytes) = match &fault.record {
-        Some(record) => ("record", record.as_bytes()),
-        None => ("request", whole),
-    };
-    let (body, body_encoding) = match std::str::from_utf8(bytes) {
-        Ok(text) => (text.into(), "utf-8"),
-        Err(_) => (std::borrow::Cow::Owned(STANDARD.encode(bytes)), "base64"),
-    };
     let id = Ulid::generate().to_string();
-    let letter = DeadLetter {
-        schema_version: SCHEMA_VERSION,
-        kind: "dead_letter",
-        dead_letter_id: &id,
-        source_name,
-        provider,
-        received_at: request.received_at,
-        reason: Reason { code: fault.code, message: &fault.message, pointer: fault.pointer.as_deref() },
-        request: Request::new(request),
-        scope,
-        body: &body,
-        body_encoding,
-    };
-    Ok(Record {
-        topic: &DEAD_LETTER_TOPIC,
-        key: format!("{source_name}:{id}"),
-        headers: vec![("content-type".into(), "application/json".to_owned())],
-        value: serde_json::to_vec(&letter)?,
-        identity: None,
-        kind: None,
-    })
+    letter(fault, request, &id, source_name, provider).into_record(&DEAD_LETTER_TOPIC, &id)
+}
+
+/// Makes the dead letter of one fault, with all that a replay needs: `raw_id` is the id of the request.
+///
+/// # Errors
+/// Only if it could not be written as JSON, which its types do not allow.
+pub fn of_verified(
+    fault: &Fault<'_>,
+    verified: &Verified<'_>,
+    raw_id: &str,
+    source_name: &str,
+    provider: &str,
+) -> Result<Record, serde_json::Error> {
+    let id = Ulid::generate().to_string();
+    let mut letter = letter(fault, verified.request(), &id, source_name, provider);
+    letter.raw_id = Some(raw_id);
+    letter.proof = Some(verified.proof());
+    letter.into_record(&DEAD_LETTER_TOPIC, &id)
+}
+
+fn letter<'a>(
+    fault: &'a Fault<'_>,
+    request: &'a RawRequest<'a>,
+    id: &'a str,
+    source_name: &'a str,
+    provider: &'a str,
+) -> Kept<'a> {
+    let mut letter = Kept::new("dead_letter", request, fault.record.as_deref(), source_name, provider);
+    letter.dead_letter_id = Some(id);
+    letter.reason = Some(Reason { code: fault.code, message: &fault.message, pointer: fault.pointer.as_deref() });
+    letter
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::time::Time;
     use crate::request::{Headers, Method};
 
     fn request<'r>(body: &'r [u8], headers: &'r [(&'r str, &'r [u8])]) -> RawRequest<'r> {

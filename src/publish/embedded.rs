@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;
@@ -42,7 +43,7 @@ impl EmbeddedBroker {
     /// # Errors
     /// When librdkafka can not start it.
     pub fn start(topic_prefix: &str, partitions: i32) -> Result<Self, EmbeddedError> {
-        let topics: Vec<String> = kind::topics().map(|topic| format!("{topic_prefix}{}", topic.suffix)).collect();
+        let topics: Vec<String> = kind::all_topics().map(|topic| format!("{topic_prefix}{}", topic.suffix)).collect();
         let (commands, received) = channel();
         let (started, start) = channel();
         let run = move || match cluster(&topics, partitions) {
@@ -80,6 +81,14 @@ impl EmbeddedBroker {
         self.ask(|cluster| cluster.broker_up(BROKER))?.map_err(EmbeddedError::Start)
     }
 
+    /// Makes every answer of the broker take so long.
+    ///
+    /// # Errors
+    /// When the cluster does not do it.
+    pub fn delay(&self, delay: Duration) -> Result<(), EmbeddedError> {
+        self.ask(move |cluster| cluster.broker_round_trip_time(BROKER, delay))?.map_err(EmbeddedError::Start)
+    }
+
     /// Answers the next produce requests with these errors.
     ///
     /// # Errors
@@ -87,6 +96,7 @@ impl EmbeddedBroker {
     pub fn fail_produce(&self, code: RDKafkaErrorCode, times: usize) -> Result<(), EmbeddedError> {
         let code = match code {
             RDKafkaErrorCode::MessageSizeTooLarge => RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            RDKafkaErrorCode::NotLeaderForPartition => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
             RDKafkaErrorCode::TopicAuthorizationFailed => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
             _ => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
         };

@@ -175,9 +175,16 @@ impl ProducerContext for Callbacks {
     fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
         self.metrics.unacknowledged.dec();
         match result {
-            Ok(_) => {
+            Ok(message) if message.offset() >= 0 => {
                 self.metrics.publish_duration.observe(delivery.since.elapsed().as_secs_f64());
                 delivery.finish(&self.window, true);
+            }
+            // librdkafka concludes that a batch must be there when a later one of its partition was taken.
+            // Not so when the partition's leader was new: it refuses the first as not being the leader yet
+            // and, knowing no sequence, takes the second. Only an offset proves that a record was appended.
+            Ok(message) => {
+                tracing::debug!(topic = message.topic(), "a record was acknowledged without its place");
+                delivery.finish(&self.window, false);
             }
             Err((error, message)) => self.failed(error, message, delivery),
         }

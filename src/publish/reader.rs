@@ -1,4 +1,4 @@
-//! Reading topics back: for `trunkline tail` and the tests. Joins no group and commits nothing.
+//! Reading topics back: for `trunkline tail`, for replays and the tests. Joins no group and commits nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -92,15 +92,31 @@ impl Reader {
     /// # Errors
     /// When the client has failed for good.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<ReadRecord>, ReadError> {
+        Ok(self.poll(timeout)?.map(|(record, _)| record))
+    }
+
+    /// The next record that was there when the topics were opened; `None` if there is none within the
+    /// time. What has come since is passed over.
+    ///
+    /// # Errors
+    /// When the client has failed for good.
+    pub fn next_before_end(&mut self, timeout: Duration) -> Result<Option<ReadRecord>, ReadError> {
+        Ok(self.poll(timeout)?.filter(|(_, was_there)| *was_there).map(|(record, _)| record))
+    }
+
+    /// The next record, and whether it was there when the topics were opened.
+    fn poll(&mut self, timeout: Duration) -> Result<Option<(ReadRecord, bool)>, ReadError> {
         match self.consumer.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => {
                 let record = read(&message);
                 let partition = (record.topic.clone(), record.partition);
-                if self.outstanding.get(&partition).is_some_and(|end| record.offset + 1 >= *end) {
+                let end = self.outstanding.get(&partition).copied();
+                if end.is_some_and(|end| record.offset + 1 >= end) {
                     self.outstanding.remove(&partition);
                 }
-                Ok(Some(record))
+                let was_there = end.is_some_and(|end| record.offset < end);
+                Ok(Some((record, was_there)))
             }
             // Connection errors pass; the client reconnects by itself.
             Some(Err(KafkaError::MessageConsumption(_))) => Ok(None),

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::kafka;
 use crate::config::KafkaSettings;
-use crate::event::kind::{self, TopicInfo};
+use crate::event::kind::{self, Cleanup, RAW_TOPIC, TopicInfo};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -63,14 +63,26 @@ pub fn full_name(settings: &KafkaSettings, topic: &TopicInfo) -> String {
     format!("{}{}", settings.topic_prefix, topic.suffix)
 }
 
-/// Looks at every topic. Blocks for some seconds at most.
+/// The topics that a service with these settings writes.
+pub fn wanted(settings: &KafkaSettings) -> impl Iterator<Item = &'static TopicInfo> + use<> {
+    kind::topics().chain(settings.raw_topic.then_some(&RAW_TOPIC))
+}
+
+/// Looks at every topic that is wanted. Blocks for some seconds at most.
 ///
 /// # Errors
 /// When no broker answers.
 pub fn look(settings: &KafkaSettings) -> Result<Vec<TopicState>, TopicsError> {
+    look_at(settings, wanted(settings))
+}
+
+fn look_at(
+    settings: &KafkaSettings,
+    topics: impl Iterator<Item = &'static TopicInfo>,
+) -> Result<Vec<TopicState>, TopicsError> {
     let client: BaseProducer = kafka::client_config(settings).create().map_err(TopicsError::Client)?;
     let mut states = Vec::new();
-    for info in kind::topics() {
+    for info in topics {
         let name = full_name(settings, info);
         let metadata = client.client().fetch_metadata(Some(&name), TIMEOUT);
         let metadata = metadata.map_err(|source| unreachable(settings, source))?;
@@ -102,14 +114,25 @@ pub async fn describe(settings: &KafkaSettings, states: &mut [TopicState]) -> Re
     Ok(())
 }
 
-/// Creates the topics that are not there, with as many replicas as there are brokers, three at most,
-/// and tells their names.
+/// Creates the topics that are wanted and not there, and tells their names.
 ///
 /// # Errors
 /// When no broker answers, or one of them can not be created.
 pub async fn create_missing(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
+    create_missing_of(settings, wanted(settings).collect()).await
+}
+
+/// Creates those of some topics that are not there, with as many replicas as there are brokers, three
+/// at most, and tells their names.
+///
+/// # Errors
+/// When no broker answers, or one of them can not be created.
+pub async fn create_missing_of(
+    settings: &KafkaSettings,
+    topics: Vec<&'static TopicInfo>,
+) -> Result<Vec<String>, TopicsError> {
     let looked_at = settings.clone();
-    let states = tokio::task::spawn_blocking(move || look(&looked_at)).await;
+    let states = tokio::task::spawn_blocking(move || look_at(&looked_at, topics.into_iter())).await;
     let missing: Vec<TopicState> = match states {
         Ok(states) => states?.into_iter().filter(|state| state.partitions == 0).collect(),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -128,7 +151,7 @@ async fn create(
     brokers: usize,
 ) -> Result<Vec<String>, TopicsError> {
     let replicas = i32::try_from(brokers.clamp(1, 3)).unwrap_or(1);
-    let settings: Vec<[String; 2]> = missing.iter().map(|state| settings_of(state.info)).collect();
+    let settings: Vec<TopicSettings> = missing.iter().map(|state| settings_of(state.info, replicas)).collect();
     let wanted: Vec<NewTopic<'_>> =
         missing.iter().zip(&settings).map(|(state, settings)| new_topic(state, settings, replicas)).collect();
     let outcomes = admin.create_topics(&wanted, &options()).await.map_err(TopicsError::Admin)?;
@@ -144,27 +167,24 @@ async fn create(
     Ok(created)
 }
 
-/// Retention and the greatest record, as text.
-fn settings_of(info: &TopicInfo) -> [String; 2] {
-    let retention_ms = u64::from(info.retention_days) * 24 * 3600 * 1000;
-    [retention_ms.to_string(), info.max_message_bytes.map(|bytes| bytes.to_string()).unwrap_or_default()]
+type TopicSettings = Vec<(&'static str, String)>;
+
+fn settings_of(info: &TopicInfo, replicas: i32) -> TopicSettings {
+    let mut settings = match info.cleanup {
+        Cleanup::Delete { after_days } => {
+            let retention_ms = u64::from(after_days) * 24 * 3600 * 1000;
+            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", retention_ms.to_string())]
+        }
+        Cleanup::Compact => vec![("cleanup.policy", "compact".to_owned())],
+    };
+    settings.extend(info.max_message_bytes.map(|bytes| ("max.message.bytes", bytes.to_string())));
+    settings.extend((replicas >= 3).then(|| ("min.insync.replicas", "2".to_owned())));
+    settings
 }
 
-fn new_topic<'t>(
-    state: &'t TopicState,
-    [retention_ms, max_message_bytes]: &'t [String; 2],
-    replicas: i32,
-) -> NewTopic<'t> {
-    let mut topic = NewTopic::new(&state.name, state.info.partitions, TopicReplication::Fixed(replicas))
-        .set("cleanup.policy", "delete")
-        .set("retention.ms", retention_ms);
-    if !max_message_bytes.is_empty() {
-        topic = topic.set("max.message.bytes", max_message_bytes);
-    }
-    if replicas >= 3 {
-        topic = topic.set("min.insync.replicas", "2");
-    }
-    topic
+fn new_topic<'t>(state: &'t TopicState, settings: &'t TopicSettings, replicas: i32) -> NewTopic<'t> {
+    let topic = NewTopic::new(&state.name, state.info.partitions, TopicReplication::Fixed(replicas));
+    settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
 }
 
 fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, TopicsError> {

@@ -105,7 +105,7 @@ impl Head {
 
     /// What is told of the row, if this version of the program knows its topic and kind.
     pub(super) fn stored(&self) -> Result<Option<Stored>, SpoolError> {
-        let topic = kind::topics().find(|topic| topic.suffix == self.topic);
+        let topic = kind::all_topics().find(|topic| topic.suffix == self.topic);
         let known = self.kind.is_empty() || Kind::from_name(&self.kind).is_some();
         let Some(topic) = topic.filter(|_| known) else { return Ok(None) };
         let fact_hash = self.fact_hash.map(FactHash::from_bytes);

@@ -102,7 +102,7 @@ impl Found {
         let values = cells::values(payload).unwrap_or_default();
         match values.as_slice() {
             [Value::Text(topic), Value::Integer(partitions)] => {
-                let known = kind::topics().find(|known| known.suffix == *topic);
+                let known = kind::all_topics().find(|known| known.suffix == *topic);
                 self.partitions.extend(known.map(|topic| (topic.suffix, *partitions)));
                 Ok(())
             }

@@ -124,7 +124,7 @@ impl<'b> Sealed<'b> {
     /// The row, if this version of the program knows its topic and kind.
     pub(super) fn to_row(&self) -> Option<Row> {
         let record = Record {
-            topic: kind::topics().find(|topic| topic.suffix == self.topic)?,
+            topic: kind::all_topics().find(|topic| topic.suffix == self.topic)?,
             key: self.key.to_owned(),
             headers: self.headers.iter().map(|(name, value)| (header_name(name), (*value).to_owned())).collect(),
             value: self.value.to_owned(),

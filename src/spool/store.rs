@@ -271,7 +271,7 @@ impl Loaded {
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
             let (name, count): (String, u32) = (row.get(0)?, row.get(1)?);
-            let topic = kind::topics().find(|topic| topic.suffix == name);
+            let topic = kind::all_topics().find(|topic| topic.suffix == name);
             self.partitions.extend(topic.map(|topic| (topic, count)));
         }
         Ok(())

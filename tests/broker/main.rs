@@ -12,3 +12,4 @@ mod limits;
 mod outage;
 mod providers;
 mod published;
+mod replayed;

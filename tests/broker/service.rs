@@ -128,6 +128,7 @@ pub(crate) fn records(bootstrap_servers: &str, topic: &str) -> Vec<ReadRecord> {
         bootstrap_servers: bootstrap_servers.to_owned(),
         topic_prefix: "telecom.".to_owned(),
         create_topics: false,
+        raw_topic: false,
         envelope: Mode::Binary,
         properties: Vec::new(),
     };

@@ -5,14 +5,19 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use toml::Table;
 use trunkline::app::App;
 use trunkline::config::{self, Environment, KafkaSettings};
+use trunkline::event::envelope::Record;
+use trunkline::event::time::Time;
+use trunkline::publish::Origin;
 use trunkline::publish::embedded::EmbeddedBroker;
 use trunkline::publish::reader::{From as Start, ReadRecord, Reader};
+use trunkline::request::Method;
 
 pub(crate) mod answer;
 pub(crate) mod connection;
@@ -36,6 +41,8 @@ pub(crate) const SECRET: &str = "the signature secret of vonage-eu";
 pub(crate) const STATUS: &str = "message-status.v1";
 pub(crate) const INBOUND: &str = "inbound-message.v1";
 pub(crate) const DEAD_LETTER: &str = "dead-letter.v1";
+pub(crate) const RAW: &str = "raw.v1";
+pub(crate) const STATE: &str = "state.v1";
 
 const TOPIC_PREFIX: &str = "telecom.";
 const PARTITIONS: i32 = 3;
@@ -177,6 +184,26 @@ impl TestApp {
     pub(crate) async fn wait_for_readiness(&self, ready: bool) {
         let status = if ready { 200 } else { 503 };
         wait_until(format!("/readyz is {status}"), async || self.admin("/readyz").await.status() == status).await;
+    }
+
+    /// A configuration for the same broker.
+    pub(crate) fn settings(&self, toml: &str) -> config::Settings {
+        settings(toml, self.brokers())
+    }
+
+    /// Puts records into their topics, as if the service had written them.
+    pub(crate) async fn publish(&self, records: impl IntoIterator<Item = Record>) {
+        let ingest = &self.app.as_ref().unwrap().ingest;
+        let source = ingest.source(SOURCE).unwrap();
+        let origin = Origin {
+            source_name: SOURCE.into(),
+            provider: source.source.info.name,
+            method: Method::Post,
+            remote_addr: None,
+            received_at: Time::now(),
+            metrics: Arc::clone(&source.metrics),
+        };
+        assert!(ingest.publisher().submit(records.into_iter().collect(), &Arc::new(origin)).ticket.durable().await);
     }
 
     /// Everything that a topic holds, in the order of each partition.

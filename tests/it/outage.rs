@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use rdkafka::error::RDKafkaErrorCode;
 use serde_json::json;
 
 use crate::harness::webhook::{Webhook, inbound, status, with};
@@ -132,4 +133,28 @@ async fn the_order_of_each_message_is_kept_across_an_outage() {
         let told: Vec<String> = of_message.map(|event| event["status_raw"].as_str().unwrap().to_owned()).collect();
         assert_eq!(told, STAGES);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_of_a_later_record_is_none_of_an_earlier_one() {
+    let app = TestApp::start().await;
+    // Both are of one message, and so of one partition.
+    let [first, second] =
+        ["submitted", "delivered"].map(|word| with(status(), &json!({"message_uuid": "m", "status": word})));
+    let [first, second] = [first, second].map(|body| Webhook::signed(&body));
+    app.post(&inbound()).await;
+    app.broker.delay(std::time::Duration::from_secs(1)).unwrap();
+    app.broker.fail_produce(RDKafkaErrorCode::NotLeaderForPartition, 1).unwrap();
+    let send_second = async {
+        app.wait_for_unacknowledged(1.0).await;
+        app.send(&second).await
+    };
+    let (of_first, of_second) = tokio::join!(app.send(&first), send_second);
+    app.broker.delay(std::time::Duration::ZERO).unwrap();
+    let published: Vec<_> = app.records(STATUS).iter().map(|record| value_of(record)["status_raw"].clone()).collect();
+    assert_eq!(of_second.status, 200);
+    assert_eq!(of_first.status == 200, published.contains(&json!("submitted")), "{of_first:?}: {published:?}");
+    app.post_until_taken(&first).await;
+    let published: Vec<_> = app.records(STATUS).iter().map(|record| value_of(record)["status_raw"].clone()).collect();
+    assert!(published.contains(&json!("submitted")) && published.contains(&json!("delivered")), "{published:?}");
 }

@@ -2,8 +2,13 @@
 
 use serde_json::Value;
 
+/// The event of a record's value. In structured mode it is inside the CloudEvent.
+pub(in crate::cli) fn event_in(value: &Value) -> &Value {
+    value.get("data").filter(|_| value.get("specversion").is_some()).unwrap_or(value)
+}
+
 /// Time, kind, what happened, between whom, and the id.
-pub(super) fn of(event: &Value) -> String {
+pub(in crate::cli) fn of(event: &Value) -> String {
     let time = text(event, "/occurred_at").or_else(|| text(event, "/received_at")).unwrap_or_default();
     let kind = text(event, "/kind").unwrap_or_default();
     let what = match kind.as_str() {
@@ -12,6 +17,7 @@ pub(super) fn of(event: &Value) -> String {
         "call_event" => call_event(event),
         "call_record" => call_record(event),
         "dead_letter" => dead_letter(event),
+        "raw" => raw(event),
         _ => Vec::new(),
     };
     let origin = [text(event, "/provider"), text(event, "/account_id").or_else(|| text(event, "/source_name"))];
@@ -75,6 +81,10 @@ fn dead_letter(event: &Value) -> Vec<String> {
     let reason = text(event, "/reason/code").unwrap_or_default();
     let message = text(event, "/reason/message").unwrap_or_default();
     vec![reason, message, text(event, "/dead_letter_id").unwrap_or_default()]
+}
+
+fn raw(event: &Value) -> Vec<String> {
+    ["/request/method", "/request/path", "/raw_id"].iter().filter_map(|pointer| text(event, pointer)).collect()
 }
 
 fn parties(event: &Value) -> String {

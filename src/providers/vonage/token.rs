@@ -48,7 +48,12 @@ pub(super) fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<
     check_times(&claims, vonage, request.received_at)?;
     check_parties(&claims, vonage)?;
     let verification = payload_coverage(&claims, request)?;
-    Ok(Some(Proof { verification, scheme: "vonage-jwt", secret_index: Some(secret_index), account_id: claims.api_key }))
+    Ok(Some(Proof {
+        verification,
+        scheme: "vonage-jwt".into(),
+        secret_index: Some(secret_index),
+        account_id: claims.api_key,
+    }))
 }
 
 /// The token, if there is an `Authorization` header of the scheme `Bearer`, whatever its case. Other

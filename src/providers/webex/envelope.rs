@@ -43,9 +43,16 @@ pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::I
     if raw.body.is_empty() && !raw.undecodable {
         return;
     }
-    let configured = request.proof().account_id.as_deref().map(|id| ids::organisation(Text::Owned(id.to_owned())));
     match read(request) {
-        Ok(body) => Delivery { request, configured, region, out, bad: 0 }.take(body),
+        Ok(body) => Delivery::new(request, region, out).take(body),
+        Err(fault) => out.fault(fault),
+    }
+}
+
+/// Normalises one call record without an envelope, also one that lacks what a record is known by.
+pub(super) fn normalize_record<'r>(request: &'r Verified<'r>, region: Option<country::Id>, out: &mut dyn Sink<'r>) {
+    match read(request) {
+        Ok(body) => Delivery::new(request, region, out).record(&Found::alone(body)),
         Err(fault) => out.fault(fault),
     }
 }
@@ -70,7 +77,12 @@ struct Delivery<'d, 'r> {
     bad: usize,
 }
 
-impl<'r> Delivery<'_, 'r> {
+impl<'d, 'r> Delivery<'d, 'r> {
+    fn new(request: &'r Verified<'r>, region: Option<country::Id>, out: &'d mut dyn Sink<'r>) -> Self {
+        let configured = request.proof().account_id.as_deref().map(|id| ids::organisation(Text::Owned(id.to_owned())));
+        Self { request, configured, region, out, bad: 0 }
+    }
+
     fn take(&mut self, body: &'r RawValue) {
         let seen = search::records(body, &mut |found| self.record(&found));
         if seen.records > 0 {

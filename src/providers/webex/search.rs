@@ -32,7 +32,12 @@ pub(super) struct Found<'p, 'r> {
     path: &'p [Step<'r>],
 }
 
-impl Found<'_, '_> {
+impl<'r> Found<'_, 'r> {
+    /// A record by itself.
+    pub(super) fn alone(value: &'r RawValue) -> Self {
+        Self { value, organisation: None, path: &[] }
+    }
+
     /// JSON Pointer (RFC 6901) to the place.
     pub(super) fn pointer(&self) -> String {
         self.path.iter().map(|step| format!("/{step}")).collect()

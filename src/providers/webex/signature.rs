@@ -24,7 +24,7 @@ pub(super) fn check(keys: &Sha1Keys, request: &RawRequest<'_>) -> Result<Option<
         return Err(AuthError::BodyMismatch);
     }
     let secret_index = keys.find(request.body, &signature).ok_or(AuthError::WrongSignature)?;
-    let (verification, scheme) = (Verification::Signed, "webex-hmac-sha1");
+    let (verification, scheme) = (Verification::Signed, "webex-hmac-sha1".into());
     Ok(Some(Proof { verification, scheme, secret_index: Some(secret_index), account_id: None }))
 }
 
@@ -92,7 +92,7 @@ mod tests {
         ] {
             for written in [signature.to_owned(), signature.to_uppercase(), format!(" {signature} ")] {
                 let proof = try_check(&["old", secret], &[&written], body.as_bytes(), false).unwrap().unwrap();
-                assert_eq!((proof.secret_index, proof.scheme), (Some(1), "webex-hmac-sha1"));
+                assert_eq!((proof.secret_index, &*proof.scheme), (Some(1), "webex-hmac-sha1"));
                 assert_eq!(proof.verification, Verification::Signed);
             }
         }

@@ -1,0 +1,79 @@
+//! Today's mapping of a letter.
+
+use super::letter::{Letter, Scope};
+use crate::config::Source;
+use crate::event::Event;
+use crate::event::envelope::{Ingest, Mode, Origin, Record};
+use crate::event::privacy::Privacy;
+use crate::providers::{Fault, Sink};
+use crate::verify;
+
+/// What a letter turns out to hold.
+#[derive(Debug, Default)]
+pub(super) struct Mapped {
+    /// The events, written as records.
+    pub(super) records: Vec<Record>,
+    /// The codes of what still can not be understood.
+    pub(super) faults: Vec<&'static str>,
+}
+
+/// Maps a letter as its webhook would be mapped today. A fault is only told: its dead letter is there.
+///
+/// # Errors
+/// Only if an event could not be written as JSON, which its types do not allow.
+pub(super) fn map(letter: &Letter, source: &Source, mode: Mode) -> Result<Mapped, serde_json::Error> {
+    if let Some(code) = letter.refused_event() {
+        return Ok(Mapped { records: Vec::new(), faults: vec![code] });
+    }
+    let request = letter.request();
+    let verified = match verify::accept_again(&request, letter.proof(), &*source.provider, &source.doors) {
+        Ok(verified) => verified,
+        Err(error) => return Ok(Mapped { records: Vec::new(), faults: vec![error.code()] }),
+    };
+    let proof = verified.proof();
+    let ingest = Ingest {
+        via: "replay",
+        verification: proof.verification.as_str(),
+        scheme: &proof.scheme,
+        raw_id: letter.raw_id().to_owned(),
+    };
+    let origin = Origin {
+        provider: source.info.name,
+        source_name: &source.name,
+        received_at: letter.received_at,
+        ingest: &ingest,
+    };
+    let mut writer = Writer { origin, privacy: &source.privacy, mode, mapped: Ok(Mapped::default()) };
+    match letter.scope() {
+        Scope::Request => source.provider.normalize(&verified, &mut writer),
+        Scope::Record => source.provider.normalize_record(&verified, &mut writer),
+    }
+    writer.mapped
+}
+
+/// Writes each event as soon as the provider hands it over.
+struct Writer<'w> {
+    origin: Origin<'w>,
+    privacy: &'w Privacy,
+    mode: Mode,
+    mapped: Result<Mapped, serde_json::Error>,
+}
+
+impl<'r> Sink<'r> for Writer<'_> {
+    fn event(&mut self, event: Event<'r>) {
+        let Ok(mapped) = &mut self.mapped else { return };
+        match event.into_record(&self.origin, self.privacy, self.mode) {
+            Ok(record) => mapped.records.push(record),
+            Err(error) => self.mapped = Err(error),
+        }
+    }
+
+    fn fault(&mut self, fault: Fault<'r>) {
+        if let Ok(mapped) = &mut self.mapped {
+            mapped.faults.push(fault.code);
+        }
+    }
+
+    /// The event says so itself, and the process ends too soon for a metric to be read.
+    fn unmapped(&mut self, _field: &'static str) {}
+}
