@@ -5,6 +5,8 @@
 #   CARGO_FLAGS      passed to every cargo command                     [--locked where CI is set]
 #   BROKER_THREADS   broker tests at a time; each may start three JVMs [1]
 #   TEST_THREADS     in-process tests at a time; they wait more than they compute [8]
+#   DRILL_SECONDS    how long the faults of the drill last together    [600; 180 of drill-short]
+#                    more of the drill's variables are in docs/reliability.md
 #   FUZZ_SECONDS     time for each fuzz target                         [20]
 #   FUZZ_TARGETS     the fuzz targets to run                           [all of fuzz/fuzz_targets]
 #   KAFKA_HOME       an installed Apache Kafka for the broker tests    [fetched into the cache]
@@ -26,7 +28,7 @@ KAFKA_CACHE := $(abspath $(CACHE))/kafka-$(KAFKA_VERSION)
 heading = @printf '\n==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt clippy doc unit doctest broker-test examples fuzz schemas kafka
+.PHONY: help build run test fmt clippy doc unit doctest broker-test drill drill-short examples fuzz schemas kafka
 
 # Cargo uses all cores by itself; two of these side by side would only wait for each other.
 .NOTPARALLEL:
@@ -42,7 +44,7 @@ build: ## builds the optimised program
 run: ## runs the program with an embedded broker and demo sources
 	$(CARGO) run $(CARGO_FLAGS) --release -- dev
 
-test: fmt clippy doc unit doctest broker-test ## runs every check and test, as CI does
+test: fmt clippy doc unit doctest broker-test drill-short ## runs every check and test, as CI does
 	$(call heading,all checks and tests have passed)
 
 fmt: ## checks the formatting
@@ -68,6 +70,14 @@ doctest: ## runs the examples of the documentation
 broker-test: ## runs the tests against a real Apache Kafka, fetching it if need be
 	$(call heading,broker tests)
 	$(CARGO) test $(CARGO_FLAGS) --test broker -- --test-threads=$(BROKER_THREADS)
+
+drill: DRILL_SECONDS ?= 600
+drill-short: DRILL_SECONDS ?= 180
+drill: ## runs every fault against the program under load, for ten minutes or DRILL_SECONDS
+drill-short: ## the same for three minutes, as a test
+drill drill-short:
+	$(call heading,drill of $(DRILL_SECONDS) s)
+	DRILL_SECONDS=$(DRILL_SECONDS) $(CARGO) test $(CARGO_FLAGS) --test drill
 
 examples: ## runs the consumers of examples/ against Apache Kafka; needs a JDK, Maven and Python
 	$(call heading,consumers of examples/)

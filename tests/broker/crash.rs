@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::kafka::{ClusterOptions, KafkaCluster};
+use crate::kafka::{ClusterOptions, KafkaCluster, free_port};
 use crate::service::{self, PATIENCE, SECRET, blocking, configuration, copies, status};
 
 /// A running `trunkline serve`, killed when it is dropped.
@@ -58,10 +58,6 @@ impl Drop for Program {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Sends new statuses until the program is gone; tells which were answered 200.

@@ -25,6 +25,7 @@ use std::{
 use tempfile::TempDir;
 
 use locate::Runtime;
+pub(crate) use node::free_port;
 use node::{Endpoints, Node, Security};
 
 const START_DEADLINE: Duration = Duration::from_secs(120);

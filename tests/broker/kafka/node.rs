@@ -79,7 +79,7 @@ impl Endpoints {
 
 /// Looks for a port that nobody listens on, and gives none twice within this process until all were
 /// given.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: OnceLock<AtomicU64> = OnceLock::new();
     // The start is random so that test processes side by side do not try the same ports.
     let next = NEXT.get_or_init(|| AtomicU64::new(RandomState::new().build_hasher().finish()));

@@ -1,0 +1,209 @@
+//! What the providers have to tell: conversations of one or more webhooks about one message or call.
+
+use std::collections::VecDeque;
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use secrecy::SecretString;
+use serde_json::Value;
+use trunkline::event::time::Time;
+use trunkline::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use trunkline::providers::{self, ProviderInfo};
+use uuid::Uuid;
+
+/// The secret of every source, or the token that ends its URL.
+pub(crate) const SECRET: &str = "an-invented-drill-secret";
+
+/// Ids of webhooks that were tampered with begin like this, for whoever looks into the topics.
+const TAMPERED_ID: &str = "bad0bad0";
+
+/// A provider sends its events in another order than they happened, once in so many conversations.
+const REVERSED_ONE_IN: u32 = 10;
+
+/// A source of the configuration.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: &'static str,
+    pub(crate) provider: &'static str,
+    pub(crate) account_id: &'static str,
+    /// Answers 503 while Kafka is away, where the others spool.
+    pub(crate) strict: bool,
+}
+
+/// The sources, and those that spool first.
+pub(crate) static SOURCES: [Source; 4] = [
+    Source { name: "vonage-eu", provider: "vonage", account_id: "abcd1234", strict: false },
+    Source { name: "webex-partner", provider: "webex", account_id: "partner", strict: false },
+    Source { name: "telphin-office", provider: "telphin", account_id: "999", strict: false },
+    Source { name: "vonage-strict", provider: "vonage", account_id: "strict99", strict: true },
+];
+
+impl Source {
+    pub(crate) fn info(&self) -> &'static ProviderInfo {
+        providers::find(self.provider).expect("the provider of a source exists")
+    }
+}
+
+/// A webhook before it is signed, as every attempt signs it afresh.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) source: &'static Source,
+    pub(crate) body: Vec<u8>,
+    pub(crate) facts: Vec<String>,
+}
+
+/// Webhooks about one thing. Each is sent when the one before it was answered.
+pub(crate) type Conversation = VecDeque<Draft>;
+
+/// How a forger goes about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tamper {
+    WrongSecret,
+    /// A space behind the body: other bytes of the same meaning.
+    ChangedBody,
+    Unsigned,
+}
+
+/// A sort of conversation.
+struct Plan {
+    /// How often, compared with the others.
+    weight: u32,
+    source: usize,
+    simulation: &'static str,
+    /// Statuses that the message goes through; empty where the simulation makes the whole conversation.
+    statuses: &'static [&'static str],
+    /// Records in a delivery, at most.
+    records: usize,
+}
+
+const STATUSES: &[&str] = &["submitted", "delivered", "read"];
+
+const PLANS: [Plan; 6] = [
+    Plan { weight: 4, source: 0, simulation: "message-status", statuses: STATUSES, records: 1 },
+    Plan { weight: 2, source: 0, simulation: "inbound-message", statuses: &[], records: 1 },
+    Plan { weight: 3, source: 1, simulation: "telephony", statuses: &[], records: 1 },
+    Plan { weight: 1, source: 1, simulation: "cdr", statuses: &[], records: 10 },
+    Plan { weight: 4, source: 2, simulation: "call", statuses: &[], records: 1 },
+    Plan { weight: 1, source: 3, simulation: "message-status", statuses: STATUSES, records: 1 },
+];
+
+/// Makes a conversation that nobody had before.
+pub(crate) fn conversation(random: &mut StdRng, index: u64) -> Conversation {
+    let id = Uuid::from_u128(random.random()).hyphenated().to_string();
+    let mut drafts = drafts(random, index, id);
+    if random.random_ratio(1, REVERSED_ONE_IN) {
+        drafts.make_contiguous().reverse();
+    }
+    drafts
+}
+
+/// Makes a webhook to be tampered with, and chooses how.
+pub(crate) fn forgery(random: &mut StdRng, index: u64) -> (Draft, Tamper) {
+    let id = Uuid::from_u128(random.random()).hyphenated().to_string();
+    let (_, rest) = id.split_at(TAMPERED_ID.len());
+    let draft = drafts(random, index, format!("{TAMPERED_ID}{rest}")).pop_front();
+    let draft = draft.expect("a conversation has a first webhook");
+    // Where nothing is signed, a changed body is as good as any.
+    let ways: &[Tamper] = match draft.source.info().signs {
+        true => &[Tamper::WrongSecret, Tamper::ChangedBody, Tamper::Unsigned],
+        false => &[Tamper::WrongSecret, Tamper::Unsigned],
+    };
+    let way = ways.choose(random).copied().expect("there is a way");
+    (draft, way)
+}
+
+fn drafts(random: &mut StdRng, index: u64, id: String) -> Conversation {
+    let plan = PLANS.choose_weighted(random, |plan| plan.weight).expect("the plans have weights");
+    let source = &SOURCES[plan.source];
+    let simulation = simulation(source.info(), plan.simulation);
+    let shape = simulation.shapes.choose(random).copied().unwrap_or_default();
+    let seed = Seed {
+        id,
+        account_id: source.account_id.to_owned(),
+        now: Time::now(),
+        index,
+        records: random.random_range(1..=plan.records),
+        shape: shape.to_owned(),
+    };
+    let mut bodies = (simulation.bodies)(&seed);
+    if !plan.statuses.is_empty() {
+        bodies = plan.statuses.iter().map(|status| with_status(bodies[0].clone(), status)).collect();
+    }
+    bodies.into_iter().map(|body| draft(source, &body)).collect()
+}
+
+fn simulation(info: &'static ProviderInfo, name: &str) -> &'static Simulation {
+    let found = info.simulations.iter().find(|simulation| simulation.name == name);
+    found.expect("the provider can be simulated so")
+}
+
+fn with_status(mut body: Value, status: &str) -> Value {
+    body["status"] = status.into();
+    body
+}
+
+fn draft(source: &'static Source, body: &Value) -> Draft {
+    let facts = facts(source.provider, body);
+    assert!(!facts.is_empty(), "a webhook of {} tells nothing: {body}", source.provider);
+    Draft { source, body: (source.info().encode)(body), facts }
+}
+
+/// The facts of a body by the provider's own ids, told without any code of the receiver.
+fn facts(provider: &str, body: &Value) -> Vec<String> {
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    match provider {
+        "vonage" if body["status"].is_string() => {
+            vec![format!("message_status {} {}", text("message_uuid"), text("status"))]
+        }
+        "vonage" => vec![format!("inbound_message {}", text("message_uuid"))],
+        "webex" if body["resource"] == "telephony_calls" => vec![telephony_fact(body)],
+        "webex" => report_ids(body).into_iter().map(|id| format!("call_record {id}")).collect(),
+        _ => call_facts(&text("CallID").to_uppercase(), text("EventType"), text("CallStatus")),
+    }
+}
+
+fn telephony_fact(body: &Value) -> String {
+    use base64::Engine as _;
+    let data = |name: &str| body["data"][name].as_str().unwrap_or_default();
+    let session = base64::engine::general_purpose::STANDARD.decode(data("callSessionId"));
+    let session = session.expect("the simulator writes the session in base64");
+    let words = [body["event"].as_str().unwrap_or_default(), data("eventType"), data("state")].join("/");
+    format!("call_event {} {words}", String::from_utf8_lossy(&session))
+}
+
+/// The report ids of a delivery, whatever its shape.
+fn report_ids(body: &Value) -> Vec<String> {
+    match body {
+        Value::Array(elements) => elements.iter().flat_map(report_ids).collect(),
+        Value::Object(members) => match members.get("Report ID").or_else(|| members.get("reportId")) {
+            Some(id) => id.as_str().map(ToOwned::to_owned).into_iter().collect(),
+            None => members.values().flat_map(report_ids).collect(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// The end of a leg is a record too.
+fn call_facts(call_id: &str, event: &str, status: &str) -> Vec<String> {
+    let event_fact = format!("call_event {call_id} {event}/{status}");
+    match event {
+        "hangup" => vec![event_fact, format!("call_record {call_id}")],
+        _ => vec![event_fact],
+    }
+}
+
+/// Signs a webhook as its provider does now, or as a forger would.
+pub(crate) fn sign(draft: &Draft, tamper: Option<Tamper>) -> SignedRequest {
+    let secret = match tamper {
+        Some(Tamper::Unsigned) => None,
+        _ => Some(SecretString::from(SECRET)),
+    };
+    let wrong = matches!(tamper, Some(Tamper::WrongSecret));
+    let credentials = Credentials { account_id: draft.source.account_id.to_owned(), secret, tamper: wrong };
+    let mut request = (draft.source.info().sign)(&credentials, Time::now(), draft.body.clone());
+    if matches!(tamper, Some(Tamper::ChangedBody)) {
+        request.body.push(b' ');
+    }
+    request
+}
