@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::config::{KafkaSettings, OnKafkaDown, Settings};
+use crate::config::{KafkaSettings, Settings};
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
-use crate::publish::{Publisher, topics};
+use crate::publish::{Left, Publisher, topics};
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait before asking again for topics that could not be created.
@@ -30,8 +30,7 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything. Kafka need not be reachable: until it is, the service is not ready and
-    /// answers 503.
+    /// Starts everything. Kafka need not be reachable: until it is, events go to the spool.
     ///
     /// # Errors
     /// When an address can not be bound or the Kafka client not be configured.
@@ -39,8 +38,7 @@ impl App {
         let listener = http::bind(settings.server.listen).context("server.listen")?;
         let admin_listener = http::bind(settings.admin_listen).context("admin.listen")?;
         let metrics = Arc::new(Metrics::new());
-        warn_of_spool(&settings);
-        let publisher = Publisher::start(&settings.kafka, settings.dedup_window, &metrics)?;
+        let publisher = Publisher::start(&settings.kafka, Some(&settings.spool), &[], settings.dedup_window, &metrics)?;
         let topic_creation = settings.kafka.create_topics.then(|| tokio::spawn(create_topics(settings.kafka.clone())));
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
         let stopping = Arc::new(AtomicBool::new(false));
@@ -70,9 +68,9 @@ impl App {
         }
     }
 
-    /// Stops: not ready at once, requests in flight finish, what is on its way to Kafka is waited for.
-    /// Tells how many records were left without an acknowledgement; none of them was answered 200.
-    pub async fn stop(self) -> usize {
+    /// Stops: not ready at once, requests in flight finish, what Kafka has not acknowledged goes to the
+    /// spool, and is waited for as long as there is time.
+    pub async fn stop(self) -> Left {
         self.stopping.store(true, Ordering::Release);
         if let Some(task) = self.topic_creation {
             task.abort();
@@ -80,12 +78,11 @@ impl App {
         let deadline = Instant::now() + self.shutdown_timeout;
         self.webhooks.stop().await;
         let ingest = Arc::clone(&self.ingest);
-        let timeout = deadline.saturating_duration_since(Instant::now());
-        let flushed = tokio::task::spawn_blocking(move || ingest.publisher().flush(timeout)).await;
+        let stopped = tokio::task::spawn_blocking(move || ingest.publisher().stop(deadline)).await;
         self.admin.stop().await;
-        match flushed {
+        match stopped {
             Ok(left) => left,
-            // Nothing is known of the records then, which must not be told as if all of them had arrived.
+            // Nothing is known of the events then, which must not be told as if all of them had arrived.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
@@ -102,16 +99,5 @@ async fn create_topics(settings: KafkaSettings) {
             }
         }
         tokio::time::sleep(CREATE_AGAIN).await;
-    }
-}
-
-/// The default policy promises more than this version keeps, so it says so.
-fn warn_of_spool(settings: &Settings) {
-    let spooling = settings.sources.iter().filter(|source| source.on_kafka_down == OnKafkaDown::Spool);
-    if spooling.count() > 0 {
-        tracing::info!(
-            "the disk spool is not part of this version: while Kafka does not acknowledge, webhooks are answered \
-             503 and the provider repeats them"
-        );
     }
 }

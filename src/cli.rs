@@ -50,7 +50,7 @@ Examples:
   trunkline check --config my.toml     is my configuration right?
   trunkline serve --config my.toml     run it
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped with a spool that is not empty.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -125,7 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Tail(command) => command.run(&context),
             Command::Replay(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
-            Command::Spool(command) => command.run(),
+            Command::Spool(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),
             Command::Schemas(command) => command.run(),
             Command::Healthcheck(command) => command.run(&context).await,

@@ -16,7 +16,7 @@ pub mod resolve;
 pub mod secret;
 pub mod section;
 
-pub use resolve::{KafkaSettings, OnKafkaDown, ServerSettings, Settings, Source, TlsFiles};
+pub use resolve::{KafkaSettings, ServerSettings, Settings, Source, SpoolSettings, TlsFiles};
 pub use secret::Secret;
 
 use document::Document;

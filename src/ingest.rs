@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ulid::Ulid;
 
@@ -10,6 +9,7 @@ mod records;
 
 use crate::config::{KafkaSettings, Source};
 use crate::event::envelope::Mode;
+use crate::publish::lane::Policy;
 use crate::publish::{self, Publisher, Submitted};
 use crate::request::RawRequest;
 use crate::telemetry::metrics::{Metrics, RequestOutcome, SourceMetrics};
@@ -64,6 +64,12 @@ impl Ingest {
         self.sources.get(name)
     }
 
+    /// Whether events can be made durable: by Kafka, or by the spool, if any source uses it.
+    pub fn is_ready(&self) -> bool {
+        let uses_spool = || self.sources.values().any(|active| active.source.on_kafka_down == Policy::Spool);
+        self.publisher.health().state().ready || (self.publisher.spool().ready && uses_spool())
+    }
+
     /// The publisher behind it.
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
@@ -75,7 +81,7 @@ impl Ingest {
     }
 
     /// Takes one webhook. The answer is [`Outcome::Durable`] only after Kafka has acknowledged
-    /// everything that it holds.
+    /// everything that it holds, or the spool has synced it.
     pub async fn take(&self, active: &ActiveSource, request: &RawRequest<'_>) -> Outcome {
         let source = &active.source;
         let verified = match verify::authenticate(request, &*source.provider, &source.doors) {
@@ -90,7 +96,7 @@ impl Ingest {
                 return Outcome::Unavailable;
             }
         };
-        let wait = tokio::time::timeout(source.ack_timeout + allowance(submitted.records), submitted.ticket.durable());
+        let wait = tokio::time::timeout(submitted.patience, submitted.ticket.durable());
         let durable = wait.await.unwrap_or(false);
         active.metrics.request(if durable { outcome } else { RequestOutcome::Unavailable });
         if durable { Outcome::Durable } else { Outcome::Unavailable }
@@ -117,11 +123,13 @@ impl Ingest {
         let records = sink.finish()?;
         let origin = publish::Origin {
             source_name: Arc::clone(&active.name),
-            provider: active.source.info.name,
+            provider: active.source.info.name.into(),
             method: request.method,
             remote_addr: request.remote_addr,
             received_at: request.received_at,
-            metrics: Arc::clone(&active.metrics),
+            policy: active.source.on_kafka_down,
+            ack_timeout: active.source.ack_timeout,
+            metrics: Some(Arc::clone(&active.metrics)),
         };
         let submitted = self.publisher.submit(records, &Arc::new(origin));
         // A raw request is always news, also that of a copy.
@@ -133,9 +141,4 @@ impl Ingest {
         };
         Ok((submitted, outcome))
     }
-}
-
-/// A batch takes longer than one event, however well Kafka is: a millisecond more for each record.
-fn allowance(records: usize) -> Duration {
-    Duration::from_millis(u64::try_from(records.saturating_sub(1)).unwrap_or(u64::MAX))
 }

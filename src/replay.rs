@@ -147,7 +147,7 @@ pub async fn run(
     let name = topics::full_name(&settings.kafka, options.kept.topic());
     let from = options.from.map_or(From::Beginning, From::Time);
     let mut reader = tokio::task::block_in_place(|| Reader::open(&settings.kafka, &[name], from))?;
-    let outlet = if options.dry_run { None } else { Some(Outlet::start(settings)?) };
+    let outlet = if options.dry_run { None } else { Some(Outlet::start(settings).await?) };
     let mut run = Run { settings, options, sources, marks, outlet, tell, summary: Summary::default() };
     while let Some(record) = tokio::task::block_in_place(|| next(&mut reader))? {
         run.take(&record).await?;

@@ -22,6 +22,7 @@
 mod error;
 mod heads;
 mod inspect;
+mod overview;
 mod place;
 mod row;
 mod salvage;

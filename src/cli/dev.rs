@@ -1,8 +1,10 @@
 //! `trunkline dev`
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use rand::Rng as _;
 
 use super::output::{self, strong};
@@ -53,7 +55,7 @@ impl Demo {
         let (name, key, variable) = (self.info.name, self.info.secret_key(), self.variable());
         format!(
             "[[sources]]\nname = \"{name}-demo\"\nprovider = \"{name}\"\naccount_id = \"{DEMO_ACCOUNT}\"\n\
-             {key} = [\"env:{variable}\"]\non_kafka_down = \"strict\"\n"
+             {key} = [\"env:{variable}\"]\n"
         )
     }
 }
@@ -66,20 +68,22 @@ impl Dev {
         let stop = serve::Signals::new()?;
         let broker = EmbeddedBroker::start(TOPIC_PREFIX, PARTITIONS)?;
         let demos: Vec<Demo> = PROVIDERS.iter().map(|info| Demo { info, secret: random_secret() }).collect();
-        let app = App::start(self.settings(&broker, &demos)?)?;
+        let spool = tempfile::tempdir().context("no directory for the spool")?;
+        let app = App::start(self.settings(&broker, spool.path(), &demos)?)?;
         explain(&app, broker.bootstrap_servers(), &demos);
         let code = serve::run_until_stopped(app, stop).await;
-        drop(broker);
+        drop((broker, spool));
         code
     }
 
-    fn settings(&self, broker: &EmbeddedBroker, demos: &[Demo]) -> anyhow::Result<Settings> {
+    fn settings(&self, broker: &EmbeddedBroker, spool: &Path, demos: &[Demo]) -> anyhow::Result<Settings> {
         let base = format!(
             "[server]\nlisten = \"{}\"\n[admin]\nlisten = \"{}\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-             topic_prefix = \"{TOPIC_PREFIX}\"\ncreate_topics = false\n",
+             topic_prefix = \"{TOPIC_PREFIX}\"\ncreate_topics = false\n[spool]\ndir = {:?}\n",
             self.listen,
             self.admin_listen,
-            broker.bootstrap_servers()
+            broker.bootstrap_servers(),
+            spool.display().to_string()
         );
         let sources: String = demos.iter().map(Demo::source).collect();
         let secrets = demos.iter().map(|demo| (demo.variable(), demo.secret.clone()));

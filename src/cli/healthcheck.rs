@@ -25,7 +25,7 @@ impl Healthcheck {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let url = match &self.url {
             Some(url) => url.clone(),
-            None => default_url(context)?,
+            None => format!("{}/readyz", context.load()?.settings.admin_url()),
         };
         let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
         let response = client.get(&url).send().await.with_context(|| format!("nothing answers at {url}"))?;
@@ -33,13 +33,4 @@ impl Healthcheck {
         output::line(response.text().await.unwrap_or_default().trim());
         Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-/// An address that listens everywhere is asked on loopback.
-fn default_url(context: &Context) -> anyhow::Result<String> {
-    let mut address = context.load()?.settings.admin_listen;
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    Ok(format!("http://{address}/readyz"))
 }

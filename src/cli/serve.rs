@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use crate::app::App;
+use crate::publish::Left;
 
 /// Run the service: receiver, publisher and the operators' endpoints
 #[derive(Debug, clap::Args)]
@@ -14,8 +15,10 @@ use crate::app::App;
 Example:
   trunkline serve --config /etc/trunkline/trunkline.toml
 
-SIGTERM or SIGINT stops it: requests in flight finish and are acknowledged first. A second signal
-stops at once; nothing that was answered 200 is lost either way.")]
+SIGTERM or SIGINT stops it: requests in flight finish, what Kafka has not acknowledged goes to the spool
+and is waited for. A second signal stops at once; nothing that was answered 200 is lost either way.
+
+Exit code 3 tells that events are left in the spool: keep its directory.")]
 pub struct Serve {}
 
 impl Serve {
@@ -35,17 +38,34 @@ pub(super) async fn run_until_stopped(mut app: App, mut stop: Signals) -> anyhow
     }
     tokio::select! {
         left = app.stop() => {
-            match left {
-                0 => tracing::info!("stopped; everything was acknowledged"),
-                left => tracing::warn!(left, "stopped; what is left was not answered 200 and will be sent again by the provider"),
-            }
-            Ok(ExitCode::SUCCESS)
+            Ok(told(left))
         }
         name = stop.next() => {
             tracing::warn!(signal = name, "stopped at once");
             std::process::exit(1)
         }
     }
+}
+
+/// Tells what is left, also to whoever looks at the exit code: 3 means that the spool is to be kept.
+fn told(left: Left) -> ExitCode {
+    let Left { unsaved, spooled, quarantined } = left;
+    if unsaved > 0 {
+        tracing::warn!(
+            unsaved,
+            "events without an acknowledgement; none was answered 200, the provider sends them again"
+        );
+    }
+    if spooled > 0 || quarantined > 0 {
+        tracing::warn!(
+            spooled,
+            quarantined,
+            "stopped with a spool that is not empty: keep its directory, or empty it with `trunkline spool drain --dir`"
+        );
+        return ExitCode::from(super::spool::NOT_EMPTY);
+    }
+    tracing::info!("stopped; everything was acknowledged");
+    ExitCode::SUCCESS
 }
 
 /// The signals that stop a service. They are listened to before anything is started, so that none of

@@ -1,21 +1,31 @@
 //! `trunkline spool`
 
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::Value;
 
-use super::output;
+use super::{Context, output};
 use crate::event::time::Time;
-use crate::spool::{Listed, Opened, Options, SpoolError, Store};
 
-/// Look into the disk spool
+mod place;
+
+use place::{Offline, Place};
+
+/// Exit code of a spool that is not empty.
+pub(super) const NOT_EMPTY: u8 = 3;
+
+/// How often a drain is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Look into the disk spool, of a running service or of a directory
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  trunkline spool list --dir ./data/spool            what waits for Kafka, and the quarantine
-  trunkline spool list --dir ./data/spool --json
-  trunkline spool verify --dir ./data/spool          does everything on the disk hold?")]
+  trunkline spool list                               of the running service, asked at admin.listen
+  trunkline spool list --dir ./data/spool            of a service that does not run
+  trunkline spool verify --dir ./data/spool          does everything on the disk hold?
+  trunkline spool drain --dir ./data/spool           publish what a stopped service left behind")]
 pub struct Spool {
     #[command(subcommand)]
     command: Command,
@@ -25,35 +35,16 @@ pub struct Spool {
 enum Command {
     List(List),
     Verify(Verify),
+    Drain(Drain),
 }
 
 impl Spool {
-    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         match &self.command {
-            Command::List(command) => command.run(),
-            Command::Verify(command) => command.run(),
+            Command::List(command) => command.run(context).await,
+            Command::Verify(command) => command.run(context).await,
+            Command::Drain(command) => command.run(context).await,
         }
-    }
-}
-
-/// The spool of a service that does not run.
-#[derive(Debug, clap::Args)]
-struct Directory {
-    /// Directory of the spool, which no running service uses
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
-}
-
-impl Directory {
-    /// Opens the spool. It is not made if it is not there, and not mended if it is damaged.
-    fn open(&self) -> anyhow::Result<Opened> {
-        let opened = Store::open_existing(&Options { dir: self.dir.clone(), vfs: None });
-        opened.map_err(|error| match error {
-            SpoolError::InUse { .. } => anyhow::Error::from(error).context("stop the service first"),
-            SpoolError::Corrupt(_) => anyhow::Error::from(error)
-                .context("`trunkline serve` sets the damaged file aside and saves every row whose checksum holds"),
-            other => other.into(),
-        })
     }
 }
 
@@ -61,12 +52,12 @@ impl Directory {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  trunkline spool list --dir ./data/spool
+  trunkline spool list
   trunkline spool list --dir ./data/spool --limit 20
-  trunkline spool list --dir ./data/spool --json | jq -r .key")]
+  trunkline spool list --json | jq -r .key")]
 struct List {
     #[command(flatten)]
-    directory: Directory,
+    place: Place,
     /// How many rows to list at most, of the spool and of the quarantine each
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
@@ -76,88 +67,58 @@ struct List {
 }
 
 impl List {
-    fn run(&self) -> anyhow::Result<ExitCode> {
-        let opened = self.directory.open()?;
-        let waiting = opened.store.list(self.limit)?;
-        let quarantined = opened.store.list_quarantined(self.limit)?;
-        if self.json {
-            waiting.iter().chain(&quarantined).for_each(|row| output::line(&json_of(row).to_string()));
-        } else {
-            let now_ms = Time::now().unix_ms();
-            print_section("waiting for Kafka", totals(&opened, now_ms), &waiting, now_ms);
-            let of_quarantine = format!("{} rows, {} bytes", opened.quarantined, opened.quarantined_bytes);
-            print_section("in the quarantine", of_quarantine, &quarantined, now_ms);
+    async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
+        let found = self.place.overview(context, self.limit).await?;
+        let sections = [("waiting for Kafka", &found["waiting"]), ("in the quarantine", &found["quarantined"])];
+        for (title, section) in sections {
+            match self.json {
+                true => rows_of(section).for_each(|row| output::line(&row.to_string())),
+                false => print_section(title, section),
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn totals(opened: &Opened, now_ms: i64) -> String {
-    let bytes: u64 = opened.rows.iter().map(|row| row.bytes).sum();
-    let oldest = opened.rows.iter().map(|row| row.spooled_at_ms).min();
-    let oldest = oldest.map(|at_ms| format!(", the oldest for {}", age(now_ms, at_ms))).unwrap_or_default();
-    let foreign = match opened.foreign {
-        0 => String::new(),
-        count => format!("; {count} rows of another version of trunkline"),
+fn rows_of(section: &Value) -> impl Iterator<Item = &Value> {
+    section["list"].as_array().into_iter().flatten()
+}
+
+fn print_section(title: &str, section: &Value) {
+    let now_ms = Time::now().unix_ms();
+    let oldest = match section["oldest_at"].as_str() {
+        Some(at) => format!(", the oldest for {}", age(now_ms, at)),
+        None => String::new(),
     };
-    format!("{} rows, {bytes} bytes{oldest}{foreign}", opened.rows.len())
-}
-
-fn print_section(title: &str, totals: String, rows: &[Listed], now_ms: i64) {
-    output::line(&format!("{}: {totals}", output::strong(title)));
-    if rows.is_empty() {
-        return;
+    output::line(&format!("{}: {} rows, {} bytes{oldest}", output::strong(title), section["rows"], section["bytes"]));
+    let mut rows = rows_of(section).map(|row| cells_of(row, now_ms)).peekable();
+    if rows.peek().is_some() {
+        let heading = ["NUMBER", "TOPIC", "KEY", "SOURCE", "BYTES", "AGE", "REASON"].map(str::to_owned).to_vec();
+        output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
     }
-    let heading = ["NUMBER", "TOPIC", "KEY", "SOURCE", "BYTES", "AGE", "REASON"].map(str::to_owned).to_vec();
-    let cells = rows.iter().map(|row| cells_of(row, now_ms));
-    output::table(&std::iter::once(heading).chain(cells).collect::<Vec<_>>());
 }
 
-fn cells_of(row: &Listed, now_ms: i64) -> Vec<String> {
-    let (key, source, reason) = match &row.label {
-        Ok(label) => (
-            label.key.as_str(),
-            label.source_name.as_str(),
-            label.quarantined.as_ref().map(|(reason, _)| reason.clone()).unwrap_or_default(),
-        ),
-        Err(damaged) => ("?", "?", format!("damaged: {}", damaged.what)),
+fn cells_of(row: &Value, now_ms: i64) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let reason = match (row["damaged"].as_str(), row["quarantine"]["reason"].as_str()) {
+        (Some(damaged), _) => format!("damaged: {damaged}"),
+        (None, reason) => reason.unwrap_or_default().to_owned(),
     };
     vec![
-        row.number.to_string(),
-        row.topic.clone(),
-        key.to_owned(),
-        source.to_owned(),
-        row.bytes.to_string(),
-        age(now_ms, row.spooled_at_ms),
+        row["number"].to_string(),
+        text(&row["topic"]),
+        text(&row["key"]),
+        text(&row["source_name"]),
+        row["bytes"].to_string(),
+        age(now_ms, row["spooled_at"].as_str().unwrap_or_default()),
         reason,
     ]
 }
 
-fn json_of(row: &Listed) -> serde_json::Value {
-    let time = |at_ms| Time::from_unix_ms(at_ms);
-    let mut object = json!({
-        "number": row.number,
-        "topic": row.topic,
-        "bytes": row.bytes,
-        "spooled_at": time(row.spooled_at_ms),
-    });
-    match &row.label {
-        Err(damaged) => object["damaged"] = damaged.what.into(),
-        Ok(label) => {
-            object["key"] = label.key.as_str().into();
-            object["source_name"] = label.source_name.as_str().into();
-            object["provider"] = label.provider.as_str().into();
-            if let Some((reason, at_ms)) = &label.quarantined {
-                object["quarantine"] = json!({"reason": reason, "at": time(*at_ms)});
-            }
-        }
-    }
-    object
-}
-
 /// How long ago something was, in the greatest unit that gives a whole number.
-fn age(now_ms: i64, at_ms: i64) -> String {
-    let seconds = now_ms.saturating_sub(at_ms).max(0) / 1000;
+fn age(now_ms: i64, at: &str) -> String {
+    let Some(at) = Time::parse_iso(at) else { return "?".to_owned() };
+    let seconds = now_ms.saturating_sub(at.unix_ms()).max(0) / 1000;
     let units = [(86_400, "d"), (3600, "h"), (60, "min")];
     let unit = units.iter().find(|(length, _)| seconds >= *length);
     unit.map_or_else(|| format!("{seconds} s"), |(length, name)| format!("{} {name}", seconds / length))
@@ -166,21 +127,65 @@ fn age(now_ms: i64, at_ms: i64) -> String {
 /// Check the files of the spool and the checksum of every row
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
+  trunkline spool verify
   trunkline spool verify --dir ./data/spool
 
-Exit code 0 if everything holds, else 1. Nothing is changed.")]
+Exit code 0 if everything holds, else 1. Nothing is changed. A running service keeps no events on disk
+while its spool is read through.")]
 struct Verify {
     #[command(flatten)]
-    directory: Directory,
+    place: Place,
 }
 
 impl Verify {
-    fn run(&self) -> anyhow::Result<ExitCode> {
-        let found = self.directory.open()?.store.verify()?;
-        found.problems.iter().for_each(|problem| output::error(problem));
-        output::line(&format!("{} rows and {} rows of the quarantine hold.", found.rows, found.quarantined));
-        Ok(if found.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
+        let found = self.place.verification(context).await?;
+        let problems = found["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
+        problems.iter().filter_map(Value::as_str).for_each(output::error);
+        output::line(&format!("{} rows and {} rows of the quarantine hold.", found["rows"], found["quarantined"]));
+        Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Publish what is in the spool, in order
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline spool drain                              a running service tries Kafka again at once
+  trunkline spool drain --dir /mnt/orphaned/spool    to the Kafka of the configuration
+
+Exit code 0 when the spool is empty, 3 when it is not after --timeout-s. What Kafka refuses for good
+stays in the quarantine and counts as not empty.")]
+struct Drain {
+    #[command(flatten)]
+    place: Place,
+    /// How long to wait until the spool is empty, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout_s: u64,
+}
+
+impl Drain {
+    async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
+        let deadline = Instant::now() + Duration::from_secs(self.timeout_s);
+        let state = match &self.place.dir {
+            None => self.drain_running(context, deadline).await?,
+            Some(dir) => Offline::start(context, dir)?.drain(deadline).await?,
+        };
+        let (events, quarantined) = (&state["events"], &state["quarantined"]);
+        output::line(&format!("{events} events wait in the spool, {quarantined} are in the quarantine."));
+        let empty = *events == 0 && *quarantined == 0;
+        Ok(if empty { ExitCode::SUCCESS } else { ExitCode::from(NOT_EMPTY) })
+    }
+
+    async fn drain_running(&self, context: &Context, deadline: Instant) -> anyhow::Result<Value> {
+        let mut state = self.place.ask_to_drain(context).await?;
+        while state["events"] != 0 && Instant::now() < deadline {
+            place::progress(&state);
+            tokio::time::sleep(LOOK).await;
+            state = self.place.state(context).await?;
+        }
+        Ok(state)
     }
 }
 
@@ -190,9 +195,11 @@ mod tests {
 
     #[test]
     fn ages_are_told_in_the_unit_that_fits() {
+        let at = Time::parse_iso("2026-02-03T12:00:00Z").unwrap();
         for (ms, text) in [(0, "0 s"), (59_999, "59 s"), (60_000, "1 min"), (7_200_000, "2 h"), (172_800_000, "2 d")] {
-            assert_eq!(age(1_000_000_000 + ms, 1_000_000_000), text);
+            assert_eq!(age(at.unix_ms() + ms, "2026-02-03T12:00:00Z"), text);
         }
-        assert_eq!(age(0, 5000), "0 s");
+        assert_eq!(age(0, "2026-02-03T12:00:00Z"), "0 s");
+        assert_eq!(age(0, ""), "?");
     }
 }

@@ -15,6 +15,7 @@ use super::section::{Report, Section};
 use crate::event::envelope::Mode;
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
 use crate::providers::{self, Provider, ProviderInfo, SourceOptions};
+use crate::publish::lane::Policy;
 use crate::verify::{Doors, UrlTokens};
 
 /// A whole configuration that holds.
@@ -26,6 +27,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// The broker.
     pub kafka: KafkaSettings,
+    /// The disk spool.
+    pub spool: SpoolSettings,
     /// Number of events remembered for telling duplicates; 0 switches that off.
     pub dedup_window: usize,
     /// The integrations.
@@ -79,13 +82,13 @@ pub struct KafkaSettings {
     pub properties: Vec<(String, Secret)>,
 }
 
-/// What a source does when Kafka does not acknowledge in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnKafkaDown {
-    /// Keep the events on disk and answer 200.
-    Spool,
-    /// Answer 503, so that the provider repeats the webhook.
-    Strict,
+/// The disk spool.
+#[derive(Debug, Clone)]
+pub struct SpoolSettings {
+    /// Its directory, which is this process's alone.
+    pub dir: PathBuf,
+    /// What it may hold, in bytes.
+    pub max_bytes: u64,
 }
 
 /// One integration.
@@ -114,7 +117,7 @@ pub struct Source {
     /// Time in which Kafka must have acknowledged.
     pub ack_timeout: Duration,
     /// What happens after that time.
-    pub on_kafka_down: OnKafkaDown,
+    pub on_kafka_down: Policy,
 }
 
 impl Settings {
@@ -130,6 +133,18 @@ impl Settings {
         }
         let scheme = if self.server.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{address}")
+    }
+}
+
+impl Settings {
+    /// The URL of the operators' server, for commands that ask it. An address that listens everywhere is
+    /// asked on loopback.
+    pub fn admin_url(&self) -> String {
+        let mut address = self.admin_listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{address}")
     }
 }
 
@@ -168,13 +183,13 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Option<Settings> {
     let (server, max_body_bytes) = server(root.section("server"));
     let admin_listen = admin(root.section("admin"));
     let (kafka, ack_timeout_ms) = kafka(root.section("kafka"));
-    spool(root.section("spool"));
+    let spool = spool(root.section("spool"));
     let dedup_window = dedup(root.section("dedup"));
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
     let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
     let sources = sources(&mut root, &defaults);
     root.finish();
-    Some(Settings { server, admin_listen, kafka: kafka?, dedup_window, sources })
+    Some(Settings { server, admin_listen, kafka: kafka?, spool, dedup_window, sources })
 }
 
 fn server(mut section: Section<'_>) -> (ServerSettings, Option<usize>) {
@@ -280,12 +295,12 @@ fn properties(mut section: Section<'_>) -> Vec<(String, Secret)> {
     properties
 }
 
-/// The keys are known and checked, so that a configuration written for the disk spool loads.
-fn spool(mut section: Section<'_>) {
+fn spool(mut section: Section<'_>) -> SpoolSettings {
     section.heading("[spool]");
-    section.text_or("dir", "./data/spool");
-    section.number_or("max_bytes", 1_073_741_824_i64, 1..=i64::MAX);
+    let dir = PathBuf::from(section.text_or("dir", "./data/spool"));
+    let max_bytes = section.number_or("max_bytes", 1_073_741_824_u64, 1..=i64::MAX);
     section.finish();
+    SpoolSettings { dir, max_bytes }
 }
 
 fn dedup(mut section: Section<'_>) -> usize {
@@ -392,7 +407,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     let max_body_bytes = section.number_or("max_body_bytes", max_body_bytes, 1..=MAX_BODY);
     let ack_timeout_ms = section.number_or("ack_timeout_ms", defaults.ack_timeout_ms, 1..=DAY_MS);
     let on_kafka_down =
-        section.choice_or_first("on_kafka_down", &[("spool", OnKafkaDown::Spool), ("strict", OnKafkaDown::Strict)]);
+        section.choice_or_first("on_kafka_down", &[("spool", Policy::Spool), ("strict", Policy::Strict)]);
     let provider = (info.configure)(&options, &mut section);
     let own_privacy = section.section_if_present("privacy");
     section.finish();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::event::privacy::{NumberPolicy, TextPolicy};
+use crate::publish::lane::Policy;
 
 const SOURCE: &str = r#"
 [[sources]]
@@ -31,7 +32,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(settings.dedup_window, 100_000);
     let source = &settings.sources[0];
     assert_eq!((source.max_body_bytes, source.ack_timeout.as_millis()), (10 << 20, 500));
-    assert_eq!(source.on_kafka_down, OnKafkaDown::Spool);
+    assert_eq!(source.on_kafka_down, Policy::Spool);
     assert_eq!(source.privacy.message_text, TextPolicy::Drop);
 }
 

@@ -93,6 +93,14 @@ pub struct Record {
     pub identity: Option<(EventId, Option<FactHash>)>,
 }
 
+impl Record {
+    /// The memory that the record's texts take.
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(_, value)| value.len()).sum();
+        self.key.len() + headers + self.value.len()
+    }
+}
+
 #[derive(Serialize)]
 struct Common<'e> {
     schema_version: &'static str,

@@ -106,6 +106,15 @@ fn first_bytes<const N: usize>(digest: &[u8; 32]) -> [u8; N] {
 
 macro_rules! printed_as_hex {
     ($name:ident, $length:literal) => {
+        impl $name {
+            /// Reads what [`fmt::Display`] writes.
+            pub fn parse(text: &str) -> Option<Self> {
+                let mut bytes = [0_u8; $length / 2];
+                hex::decode_to_slice(text, &mut bytes).ok()?;
+                Some(Self(bytes))
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut text = [0_u8; $length];

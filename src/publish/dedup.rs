@@ -3,8 +3,10 @@
 //! A fact is absent, pending or durable. A copy of a durable fact is answered and not published again.
 //! A copy of a pending one shares the answer of the first. A failure makes the fact absent again, so
 //! that the provider's retry publishes it; an acknowledgement that comes late, after the request was
-//! answered 503, still makes it durable.
+//! answered 503, still makes it durable. Until it comes, nobody waits for such a stalled fact: its
+//! copies are answered 503 at once.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +34,7 @@ struct State {
 #[derive(Debug)]
 enum Fact {
     Pending(Vec<Arc<Ticket>>),
+    Stalled,
     Durable,
 }
 
@@ -42,6 +45,8 @@ pub enum Admission {
     New,
     /// A copy is on its way; the ticket shares its fate.
     Pending,
+    /// A copy is on its way, and has been for too long to wait for it.
+    Stalled,
     /// It is durable.
     Durable,
 }
@@ -60,6 +65,7 @@ impl Window {
         let mut state = self.lock();
         match state.facts.get_mut(&key) {
             Some(Fact::Durable) => Admission::Durable,
+            Some(Fact::Stalled) => Admission::Stalled,
             Some(Fact::Pending(waiting)) => {
                 // Requests that were answered in the meantime wait no longer. Without this, a provider
                 // that retries through a long outage would pile up their tickets.
@@ -85,6 +91,24 @@ impl Window {
         }
     }
 
+    /// Lets nobody wait for a pending fact any longer.
+    pub fn stall(&self, key: FactKey) {
+        let waiting = match self.lock().facts.get_mut(&key) {
+            Some(fact @ Fact::Pending(_)) => std::mem::replace(fact, Fact::Stalled),
+            Some(Fact::Stalled | Fact::Durable) | None => return,
+        };
+        if let Fact::Pending(waiting) = waiting {
+            waiting.iter().for_each(|ticket| ticket.settle(false));
+        }
+    }
+
+    /// Remembers a fact that was made durable by somebody else or in another life, unless it is known.
+    pub fn remember(&self, key: FactKey) {
+        if self.capacity > 0 {
+            self.lock().remember(key, self.capacity);
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // Nothing panics while the lock is held, so a poisoned state is still a whole one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -100,13 +124,25 @@ impl State {
         if durable && !matches!(before, Some(Fact::Durable)) {
             self.durable.push_back(key);
         }
+        self.forget_oldest(capacity);
+        match before {
+            Some(Fact::Pending(waiting)) => waiting,
+            Some(Fact::Stalled | Fact::Durable) | None => Vec::new(),
+        }
+    }
+
+    fn remember(&mut self, key: FactKey, capacity: usize) {
+        if let Entry::Vacant(vacant) = self.facts.entry(key) {
+            vacant.insert(Fact::Durable);
+            self.durable.push_back(key);
+            self.forget_oldest(capacity);
+        }
+    }
+
+    fn forget_oldest(&mut self, capacity: usize) {
         while self.durable.len() > capacity {
             let oldest = self.durable.pop_front();
             oldest.and_then(|oldest| self.facts.remove(&oldest));
-        }
-        match before {
-            Some(Fact::Pending(waiting)) => waiting,
-            Some(Fact::Durable) | None => Vec::new(),
         }
     }
 }
@@ -178,6 +214,33 @@ mod tests {
         let state = window.lock();
         let Some(Fact::Pending(waiting)) = state.facts.get(&key("1")) else { panic!("still pending") };
         assert_eq!(waiting.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_stalled_fact_and_it_may_become_durable_yet() {
+        let window = Window::new(10);
+        let copy = ticket();
+        window.admit(key("1"), &ticket());
+        window.admit(key("1"), &copy);
+        window.stall(key("1"));
+        assert!(!copy.durable().await);
+        assert_eq!(window.admit(key("1"), &ticket()), Admission::Stalled);
+        window.settle(key("1"), true);
+        assert_eq!(window.admit(key("1"), &ticket()), Admission::Durable);
+        window.stall(key("1"));
+        assert_eq!(window.admit(key("1"), &ticket()), Admission::Durable, "what is durable stays so");
+    }
+
+    #[test]
+    fn what_was_durable_in_another_life_is_remembered_and_disturbs_nothing() {
+        let window = Window::new(2);
+        window.admit(key("pending"), &ticket());
+        for id in ["pending", "1", "2", "2", "3"] {
+            window.remember(key(id));
+        }
+        assert_eq!(window.admit(key("pending"), &ticket()), Admission::Pending);
+        assert_eq!(window.admit(key("2"), &ticket()), Admission::Durable);
+        assert_eq!(window.admit(key("1"), &ticket()), Admission::New, "only so many");
     }
 
     #[test]

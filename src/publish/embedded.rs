@@ -98,6 +98,9 @@ impl EmbeddedBroker {
             RDKafkaErrorCode::MessageSizeTooLarge => RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
             RDKafkaErrorCode::NotLeaderForPartition => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
             RDKafkaErrorCode::TopicAuthorizationFailed => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            RDKafkaErrorCode::OutOfOrderSequenceNumber => {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER
+            }
             _ => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
         };
         self.ask(move |cluster| cluster.request_errors(RDKafkaApiKey::Produce, &vec![code; times]))

@@ -3,14 +3,14 @@
 //! A client object that exists says nothing. The watch asks the brokers, again and again, whether every
 //! topic is there and every partition has a leader.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::kafka::Producer;
-use crate::telemetry::metrics::Metrics;
+use super::Core;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,15 +35,14 @@ pub struct Health {
 }
 
 impl Health {
-    pub(super) fn watch(producer: Producer, topics: Vec<String>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn watch(core: Arc<Core>, topics: Vec<String>) -> Self {
         let unknown = KafkaState { ready: false, brokers: 0, problem: Some("not asked yet".to_owned()) };
         let state = Arc::new(Mutex::new(unknown));
         let (stop, stopped) = channel();
         let shared = Arc::clone(&state);
         let watch = move || {
             loop {
-                let found = ask(&producer, &topics);
-                metrics.ready.set(i64::from(found.ready));
+                let found = core.ask(&topics);
                 announce(&shared, found);
                 if !matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
                     return;
@@ -78,10 +77,15 @@ impl Health {
     }
 }
 
-fn ask(producer: &Producer, topics: &[String]) -> KafkaState {
-    match producer.probe(topics, TIMEOUT) {
-        Ok(brokers) => KafkaState { ready: true, brokers, problem: None },
-        Err(problem) => KafkaState { ready: false, brokers: 0, problem: Some(problem) },
+impl Core {
+    /// Asks the brokers, and hands on how many partitions the topics have.
+    fn ask(&self, topics: &[String]) -> KafkaState {
+        let probe = self.shared.producer.probe(topics, TIMEOUT);
+        for (topic, partitions) in &probe.partitions {
+            self.lanes.note_partitions(&self.shared, topic, *partitions);
+        }
+        self.shared.kafka_is_ready.store(probe.problem.is_none(), Ordering::Release);
+        KafkaState { ready: probe.problem.is_none(), brokers: probe.brokers, problem: probe.problem }
     }
 }
 

@@ -1,24 +1,26 @@
 //! The producer: librdkafka, configured so that nothing is lost, doubled or put out of order.
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+};
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
-use super::Origin;
-use super::dedup::{FactKey, Window};
-use super::ticket::Ticket;
+use super::track::{Landing, Refusal, Track};
 use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
-use crate::event::kind::{Kind, LARGE_RECORD_BYTES};
+use crate::event::kind::LARGE_RECORD_BYTES;
+use crate::spool::SpoolError;
 use crate::telemetry::metrics::Metrics;
 
 /// Why the producer could not be started.
@@ -30,6 +32,9 @@ pub enum StartError {
     /// The operating system gave no thread.
     #[error("a thread could not be started")]
     Thread(#[source] io::Error),
+    /// The spool belongs to somebody else.
+    #[error("the spool can not be used (spool.dir)")]
+    Spool(#[source] SpoolError),
 }
 
 /// What every client of ours is configured with.
@@ -78,69 +83,46 @@ pub fn validate(settings: &KafkaSettings) -> Result<(), StartError> {
     producer_config(settings).create::<BaseProducer>().map(drop).map_err(StartError::Configuration)
 }
 
-/// A record on its way, and everybody who wants to know its fate.
+/// An event in the client's hands.
 #[derive(Debug)]
-pub struct Delivery {
-    ticket: Arc<Ticket>,
-    key: Option<FactKey>,
-    kind: Option<Kind>,
+pub(super) struct Flight {
+    track: Arc<Track>,
+    number: u64,
     since: Instant,
-    buried: bool,
-    pub(super) origin: Arc<Origin>,
 }
 
-impl Delivery {
-    pub(super) fn new(ticket: Arc<Ticket>, key: Option<FactKey>, kind: Option<Kind>, origin: Arc<Origin>) -> Box<Self> {
-        Box::new(Self { ticket, key, kind, since: Instant::now(), buried: false, origin })
+impl Flight {
+    pub(super) fn new(track: &Arc<Track>, number: u64) -> Box<Self> {
+        Box::new(Self { track: Arc::clone(track), number, since: Instant::now() })
     }
 
-    /// Whether the record was a dead letter from the start, or has become one.
-    pub(super) fn is_dead_letter(&self) -> bool {
-        self.buried || self.kind.is_none()
-    }
-
-    pub(super) fn as_dead_letter(mut self: Box<Self>) -> Box<Self> {
-        self.buried = true;
-        self
-    }
-
-    /// Settles the record's fate: the window first, so that whoever is woken finds it up to date.
-    pub(super) fn finish(&self, window: &Window, durable: bool) {
-        if let Some(key) = self.key {
-            window.settle(key, durable);
-        }
-        if let Some(kind) = self.kind.filter(|_| durable && !self.buried) {
-            self.origin.metrics.events(kind).inc();
-        }
-        self.ticket.settle(durable);
+    /// Tells the lane.
+    pub(super) fn land(self, landing: Landing) {
+        self.track.landed(self.number, landing);
     }
 }
 
-/// A record that Kafka refuses for good.
-#[derive(Debug)]
-pub struct Refused {
-    /// Its delivery.
-    pub delivery: Box<Delivery>,
-    /// Its value.
-    pub value: Vec<u8>,
-    /// Why, from a fixed list.
-    pub reason: &'static str,
-}
+/// An event that Kafka refuses for good, on its way to the thread that deals with them.
+pub(super) type Refused = (Box<Flight>, Refusal);
+
+/// The way to that thread. `None` lets it end.
+pub(super) type Refusals = Sender<Option<Refused>>;
 
 /// Why a record could not be handed to the client.
 #[derive(Debug)]
-pub enum SendError {
+pub(super) enum SendError {
     /// The record is at fault.
-    Refused(Box<Delivery>, &'static str),
+    Refused(Box<Flight>, &'static str),
     /// The queue is full, or the client can not take anything.
-    Unavailable(Box<Delivery>),
+    Unavailable,
 }
 
 /// Callbacks of the client. They run on its own thread.
-pub struct Callbacks {
-    window: Arc<Window>,
+#[derive(Debug)]
+pub(super) struct Callbacks {
     metrics: Arc<Metrics>,
-    refused: Mutex<Option<Sender<Refused>>>,
+    refused: Mutex<Refusals>,
+    failed_for_good: AtomicBool,
 }
 
 impl ClientContext for Callbacks {
@@ -149,6 +131,7 @@ impl ClientContext for Callbacks {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.note(&error);
         tracing::debug!(%error, reason, "the Kafka client reports an error");
     }
 }
@@ -170,41 +153,50 @@ pub(super) fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) 
 }
 
 impl ProducerContext for Callbacks {
-    type DeliveryOpaque = Box<Delivery>;
+    type DeliveryOpaque = Box<Flight>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Box<Flight>) {
         self.metrics.unacknowledged.dec();
         match result {
-            Ok(message) if message.offset() >= 0 => {
-                self.metrics.publish_duration.observe(delivery.since.elapsed().as_secs_f64());
-                delivery.finish(&self.window, true);
+            // A leader that has just changed may refuse a batch and take the next one, and the client then
+            // counts the first as delivered too ("implicit acknowledgement"), without telling an offset.
+            Ok(message) if message.offset() < 0 => {
+                self.metrics.delivery_failed("ImplicitAcknowledgement".to_owned());
+                flight.land(Landing::Failed);
             }
-            // librdkafka concludes that a batch must be there when a later one of its partition was taken.
-            // Not so when the partition's leader was new: it refuses the first as not being the leader yet
-            // and, knowing no sequence, takes the second. Only an offset proves that a record was appended.
-            Ok(message) => {
-                tracing::debug!(topic = message.topic(), "a record was acknowledged without its place");
-                delivery.finish(&self.window, false);
+            Ok(_) => {
+                self.metrics.publish_duration.observe(flight.since.elapsed().as_secs_f64());
+                flight.land(Landing::Acknowledged);
             }
-            Err((error, message)) => self.failed(error, message, delivery),
+            Err((error, message)) => self.failed(error, message, flight),
         }
     }
 }
 
 impl Callbacks {
-    fn failed(&self, error: &KafkaError, message: &BorrowedMessage<'_>, delivery: Box<Delivery>) {
+    fn failed(&self, error: &KafkaError, message: &BorrowedMessage<'_>, flight: Box<Flight>) {
+        self.note(error);
         let Some(reason) = refusal(error) else {
             tracing::debug!(%error, topic = message.topic(), "a record was not delivered");
-            return delivery.finish(&self.window, false);
+            let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+            self.metrics.delivery_failed(code);
+            return flight.land(Landing::Failed);
         };
-        let value = message.payload().unwrap_or_default().to_vec();
-        let sender = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsent = match sender.as_ref() {
-            Some(sender) => sender.send(Refused { delivery, value, reason }).err().map(|error| error.0),
-            None => Some(Refused { delivery, value, reason }),
-        };
-        if let Some(refused) = unsent {
-            refused.delivery.finish(&self.window, false);
+        self.refuse(flight, Refusal { value: message.payload().unwrap_or_default().to_vec(), reason });
+    }
+
+    /// A refused record may go to another lane, so a thread that holds no lane deals with it.
+    fn refuse(&self, flight: Box<Flight>, refusal: Refusal) {
+        let sent = self.refused.lock().unwrap_or_else(PoisonError::into_inner).send(Some((flight, refusal)));
+        if let Err(mpsc::SendError(Some((flight, _)))) = sent {
+            flight.land(Landing::Failed);
+        }
+    }
+
+    /// After a fatal error the client takes and delivers nothing any more, and has to be replaced.
+    fn note(&self, error: &KafkaError) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.failed_for_good.store(true, Ordering::Release);
         }
     }
 }
@@ -219,88 +211,167 @@ fn refusal(error: &KafkaError) -> Option<&'static str> {
     }
 }
 
-/// The one producer of the process.
+type Client = ThreadedProducer<Callbacks>;
+
+/// The one producer of the process: a client that is replaced when it has failed for good.
 #[derive(Clone)]
-pub struct Producer {
-    client: ThreadedProducer<Callbacks>,
+pub(super) struct Producer {
+    client: Arc<RwLock<Arc<Client>>>,
+    settings: Arc<KafkaSettings>,
+    refused: Arc<Mutex<Refusals>>,
     metrics: Arc<Metrics>,
 }
 
 impl Producer {
     pub(super) fn start(
         settings: &KafkaSettings,
-        window: Arc<Window>,
-        metrics: Arc<Metrics>,
-    ) -> Result<(Self, Receiver<Refused>), StartError> {
-        let (sender, refused) = channel();
-        let callbacks = Callbacks { window, metrics: Arc::clone(&metrics), refused: Mutex::new(Some(sender)) };
-        let client = producer_config(settings).create_with_context(callbacks).map_err(StartError::Configuration)?;
-        Ok((Self { client, metrics }, refused))
+        refused: Refusals,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, StartError> {
+        let client = connect(settings, &refused, metrics)?;
+        Ok(Self {
+            client: Arc::new(RwLock::new(Arc::new(client))),
+            settings: Arc::new(settings.clone()),
+            refused: Arc::new(Mutex::new(refused)),
+            metrics: Arc::clone(metrics),
+        })
     }
 
-    pub(super) fn send(&self, topic: &str, record: &Record, delivery: Box<Delivery>) -> Result<(), SendError> {
+    pub(super) fn send(
+        &self,
+        topic: &str,
+        partition: i32,
+        record: &Record,
+        flight: Box<Flight>,
+    ) -> Result<(), SendError> {
         let headers = OwnedHeaders::new_with_capacity(record.headers.len());
         let headers = record
             .headers
             .iter()
             .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_str()) }));
-        let message =
-            BaseRecord::with_opaque_to(topic, delivery).key(&record.key).payload(&record.value).headers(headers);
+        let message = BaseRecord::with_opaque_to(topic, flight)
+            .partition(partition)
+            .key(&record.key)
+            .payload(&record.value)
+            .headers(headers);
         self.metrics.unacknowledged.inc();
-        self.client.send(message).map_err(|(error, message)| {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        client.send(message).map_err(|(error, message)| {
             self.metrics.unacknowledged.dec();
-            let delivery = message.delivery_opaque;
             match refusal(&error) {
-                Some(reason) => SendError::Refused(delivery, reason),
+                Some(reason) => SendError::Refused(message.delivery_opaque, reason),
                 None => {
+                    client.context().note(&error);
                     tracing::debug!(%error, "the Kafka client takes no record");
-                    SendError::Unavailable(delivery)
+                    SendError::Unavailable
                 }
             }
         })
     }
 
-    /// Brokers known, if every one of the topics can be written to.
-    pub(super) fn probe(&self, topics: &[String], timeout: Duration) -> Result<usize, String> {
-        if let Some((code, reason)) = self.client.client().fatal_error() {
-            return Err(format!("the producer has failed for good ({code:?}: {reason})"));
-        }
-        let mut brokers = 0;
+    /// Hands over a record that the client itself has refused.
+    pub(super) fn refuse(&self, flight: Box<Flight>, refusal: Refusal) {
+        self.current().context().refuse(flight, refusal);
+    }
+
+    /// Whether the client has failed for good.
+    pub(super) fn has_failed(&self) -> bool {
+        self.current().context().failed_for_good.load(Ordering::Acquire)
+    }
+
+    /// Puts a new client in the place of one that has failed for good. Everything that the old one held
+    /// lands before this returns, unless it was acknowledged.
+    pub(super) fn replace(&self) -> Result<(), StartError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fresh = Arc::new(connect(&self.settings, &refused, &self.metrics)?);
+        let old = std::mem::replace(&mut *self.client.write().unwrap_or_else(PoisonError::into_inner), fresh);
+        empty(&old);
+        self.metrics.producer_replacements.inc();
+        Ok(())
+    }
+
+    /// Partitions of each topic and the number of brokers, if every topic can be written to.
+    pub(super) fn probe(&self, topics: &[String], timeout: Duration) -> Probe {
+        let client = self.current();
+        let mut probe = Probe { brokers: 0, partitions: Vec::with_capacity(topics.len()), problem: None };
         for topic in topics {
-            let metadata =
-                self.client.client().fetch_metadata(Some(topic), timeout).map_err(|error| error.to_string())?;
-            brokers = metadata.brokers().len();
-            let found = metadata.topics().first().filter(|found| found.error().is_none());
-            let found = found.ok_or_else(|| format!("the topic {topic} is not there"))?;
-            if found.partitions().iter().any(|partition| partition.leader() < 0) {
-                return Err(format!("the topic {topic} has a partition without a leader"));
+            if let Err(problem) = probe.look_at(&client, topic, timeout) {
+                probe.problem.get_or_insert(problem);
+                if probe.brokers == 0 {
+                    break;
+                }
             }
         }
-        Ok(brokers)
+        probe
     }
 
+    /// Waits until nothing is in the client's hands, at most this long. Tells how much is left.
     pub(super) fn flush(&self, timeout: Duration) -> usize {
-        if let Err(error) = self.client.flush(timeout) {
-            tracing::warn!(%error, "not every record was acknowledged before the deadline");
+        let client = self.current();
+        if let Err(error) = client.flush(timeout) {
+            tracing::debug!(%error, "not every record was acknowledged before the deadline");
         }
-        usize::try_from(self.client.in_flight_count()).unwrap_or(0)
+        usize::try_from(client.in_flight_count()).unwrap_or(0)
     }
 
-    /// Lets the thread for refused records end.
+    /// Takes everything out of the client's hands, and lets the thread for refused records end.
     pub(super) fn close(&self) {
-        let callbacks = self.client.context();
-        callbacks.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        empty(&self.current());
+        // An error says that it has ended before.
+        drop(self.refused.lock().unwrap_or_else(PoisonError::into_inner).send(None));
+    }
+
+    fn current(&self) -> Arc<Client> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// What the brokers tell about the topics.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) brokers: usize,
+    /// Name and number of partitions of the topics that are there.
+    pub(super) partitions: Vec<(String, usize)>,
+    /// The first thing that is wrong.
+    pub(super) problem: Option<String>,
+}
+
+impl Probe {
+    fn look_at(&mut self, client: &Client, topic: &str, timeout: Duration) -> Result<(), String> {
+        let metadata = client.client().fetch_metadata(Some(topic), timeout).map_err(|error| error.to_string())?;
+        self.brokers = metadata.brokers().len();
+        let found = metadata.topics().first().filter(|found| found.error().is_none());
+        let found = found.ok_or_else(|| format!("the topic {topic} is not there"))?;
+        self.partitions.push((topic.to_owned(), found.partitions().len()));
+        match found.partitions().iter().any(|partition| partition.leader() < 0) {
+            true => Err(format!("the topic {topic} has a partition without a leader")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn connect(settings: &KafkaSettings, refused: &Refusals, metrics: &Arc<Metrics>) -> Result<Client, StartError> {
+    let callbacks = Callbacks {
+        metrics: Arc::clone(metrics),
+        refused: Mutex::new(refused.clone()),
+        failed_for_good: AtomicBool::new(false),
+    };
+    producer_config(settings).create_with_context(callbacks).map_err(StartError::Configuration)
+}
+
+/// Gives back everything that a client holds. Its events land as failed, and are kept elsewhere.
+fn empty(client: &Client) {
+    client.purge(PurgeConfig::default().queue().inflight());
+    if let Err(error) = client.flush(PURGED_WITHIN) {
+        tracing::error!(%error, "the Kafka client does not give back what it holds");
+    }
+}
+
+/// Purged records need no broker to land.
+const PURGED_WITHIN: Duration = Duration::from_secs(10);
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Producer")
-    }
-}
-
-impl std::fmt::Debug for Callbacks {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Callbacks")
     }
 }

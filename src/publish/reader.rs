@@ -26,6 +26,8 @@ pub enum From {
     End,
     /// At the first record written at this time or later.
     Time(Time),
+    /// So many records before the end of each partition.
+    Last(i64),
 }
 
 /// One record as it stands in a topic.
@@ -80,6 +82,8 @@ impl Reader {
         config.set("group.id", "trunkline-tail").set("enable.auto.commit", "false");
         // Waiting for a broker that has nothing new must not delay the records of another one.
         config.set("fetch.wait.max.ms", "100");
+        // Records wait in Kafka, not in our memory.
+        config.set("queued.max.messages.kbytes", "8192");
         let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(ReadError::Client)?;
         let list = positions(&consumer, settings, topics, from)?;
         let outstanding = outstanding(&consumer, settings, &list)?;
@@ -163,6 +167,7 @@ fn positions(
         From::Beginning => Offset::Beginning,
         From::End => Offset::End,
         From::Time(time) => Offset::Offset(time.unix_ms()),
+        From::Last(records) => Offset::OffsetTail(records),
     };
     for topic in topics {
         let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
@@ -172,7 +177,7 @@ fn positions(
         }
     }
     match from {
-        From::Beginning | From::End => Ok(list),
+        From::Beginning | From::End | From::Last(_) => Ok(list),
         From::Time(_) => consumer.offsets_for_times(list, TIMEOUT).map_err(unreachable),
     }
 }
@@ -191,6 +196,7 @@ fn outstanding(
         let start = match element.offset() {
             Offset::Beginning => low,
             Offset::Offset(offset) => offset,
+            Offset::OffsetTail(records) => low.max(high - records),
             _ => high,
         };
         if start < high {

@@ -9,10 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::Error as _;
 
+use super::PATIENCE;
 use crate::config::Source;
 use crate::event::time::Time;
 use crate::publish::Origin;
 use crate::publish::dead_letter::REFUSED_EVENT;
+use crate::publish::lane::Policy;
 use crate::request::{Headers, Method, RawRequest};
 use crate::telemetry::metrics::SourceMetrics;
 use crate::verify::Proof;
@@ -136,11 +138,13 @@ impl Letter {
     pub(super) fn origin(&self, source: &Source, metrics: Arc<SourceMetrics>) -> Arc<Origin> {
         Arc::new(Origin {
             source_name: self.source_name.as_str().into(),
-            provider: source.info.name,
+            provider: source.info.name.into(),
             method: self.request.method,
             remote_addr: self.request.remote_addr,
             received_at: self.received_at,
-            metrics,
+            policy: Policy::Strict,
+            ack_timeout: PATIENCE,
+            metrics: Some(metrics),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{PATIENCE, ReplayError};
 use crate::config::{Settings, Source};
 use crate::event::envelope::Record;
+use crate::event::kind::STATE_TOPIC;
 use crate::publish::ticket::Ticket;
 use crate::publish::{Origin, Publisher};
 use crate::telemetry::metrics::{Metrics, SourceMetrics};
@@ -32,14 +33,18 @@ struct Pending {
 
 impl Outlet {
     /// # Errors
-    /// When librdkafka does not accept the configuration.
-    pub(super) fn start(settings: &Settings) -> Result<Self, ReplayError> {
+    /// When librdkafka does not accept the configuration, or Kafka is not ready.
+    pub(super) async fn start(settings: &Settings) -> Result<Self, ReplayError> {
         let metrics = Arc::new(Metrics::new());
         let of_source = |source: &Source| {
             let metrics = metrics.source(&source.name, source.info.name, source.secrets);
             (source.name.clone(), Arc::new(metrics))
         };
-        let publisher = Publisher::start(&settings.kafka, settings.dedup_window, &metrics)?;
+        let publisher = Publisher::start(&settings.kafka, None, &[&STATE_TOPIC], settings.dedup_window, &metrics)?;
+        // Only then is it known how many partitions the topics have.
+        if !publisher.health().wait_until_ready(PATIENCE).await {
+            return Err(ReplayError::NotAcknowledged);
+        }
         let metrics = settings.sources.iter().map(of_source).collect();
         Ok(Self { publisher, metrics, pending: Vec::new(), pending_bytes: 0 })
     }

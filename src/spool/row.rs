@@ -32,8 +32,12 @@ pub struct Row {
 impl Row {
     /// What the row counts against the spool's limit, in bytes. Cheap: nothing is written to find it.
     pub fn bytes(&self) -> u64 {
-        let record = &self.record;
-        let names = record.topic.suffix.len() + self.source_name.len() + self.provider.len();
+        Self::bytes_of(&self.record, &self.source_name, &self.provider)
+    }
+
+    /// What a record would count as a row.
+    pub fn bytes_of(record: &Record, source_name: &str, provider: &str) -> u64 {
+        let names = record.topic.suffix.len() + source_name.len() + provider.len();
         let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
         counted_bytes(names + record.key.len(), headers, record.value.len())
     }

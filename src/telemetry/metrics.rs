@@ -58,6 +58,15 @@ impl RequestOutcome {
     ];
 }
 
+/// The way by which an event became durable, the label `route`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Kafka acknowledged it.
+    Kafka,
+    /// It was synced to the spool.
+    Spool,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -83,6 +92,30 @@ pub struct Metrics {
     pub refused: Family<Labels, Counter>,
     /// 1 while events can be made durable.
     pub ready: Gauge,
+    /// Events that Kafka acknowledged after they had gone to the spool.
+    pub late_acknowledgements: Counter,
+    /// Events that Kafka acknowledged after they were read from the spool.
+    pub drained: Counter,
+    /// Events that wait in the spool.
+    pub spool_events: Gauge,
+    /// What they and the quarantine count, in bytes.
+    pub spool_bytes: Gauge,
+    /// Age of the oldest event that waits in the spool, in seconds.
+    pub spool_oldest_age: Gauge,
+    /// Events that Kafka refuses in every form.
+    pub spool_quarantined: Gauge,
+    /// 1 while the spool can keep events.
+    pub spool_ready: Gauge,
+    /// Lanes whose events go to the spool.
+    pub lanes_open: Gauge,
+    /// Deliveries that Kafka's client gave back, by error.
+    delivery_failures: Family<Labels, Counter>,
+    /// Times that Kafka's client was replaced after it had failed for good.
+    pub producer_replacements: Counter,
+    /// 1 once the duplicate window has been filled from the spool and the topics.
+    pub dedup_warm: Gauge,
+    /// Events that the duplicate window was filled with at the start.
+    pub dedup_warmed_events: Gauge,
 }
 
 /// The metrics of one source, looked up once.
@@ -91,7 +124,7 @@ pub struct SourceMetrics {
     source: String,
     provider: &'static str,
     requests: [Counter; RequestOutcome::ALL.len()],
-    events: [Counter; KINDS.len()],
+    events: [[Counter; 2]; KINDS.len()],
     secret_matches: Vec<Counter>,
     last_received: Seconds,
 }
@@ -123,9 +156,22 @@ impl Metrics {
             unacknowledged: Gauge::default(),
             refused: Family::default(),
             ready: Gauge::default(),
+            late_acknowledgements: Counter::default(),
+            drained: Counter::default(),
+            spool_events: Gauge::default(),
+            spool_bytes: Gauge::default(),
+            spool_oldest_age: Gauge::default(),
+            spool_quarantined: Gauge::default(),
+            spool_ready: Gauge::default(),
+            lanes_open: Gauge::default(),
+            delivery_failures: Family::default(),
+            producer_replacements: Counter::default(),
+            dedup_warm: Gauge::default(),
+            dedup_warmed_events: Gauge::default(),
         };
         metrics.register_requests();
         metrics.register_publishing();
+        metrics.register_spool();
         metrics
     }
 
@@ -170,13 +216,46 @@ impl Metrics {
         registry.register("ready", "1 while events can be made durable", self.ready.clone());
     }
 
+    fn register_spool(&mut self) {
+        let gauges = [
+            ("spool_events", "Events that wait in the spool", &self.spool_events),
+            ("spool_bytes", "What the spool holds, as it counts against its limit", &self.spool_bytes),
+            ("spool_oldest_age_seconds", "Age of the oldest event in the spool", &self.spool_oldest_age),
+            ("spool_quarantined_events", "Events that Kafka refuses in every form", &self.spool_quarantined),
+            ("spool_ready", "1 while the spool can keep events", &self.spool_ready),
+            ("lanes_open", "Partitions whose events go to the spool", &self.lanes_open),
+            ("dedup_warm", "1 once the duplicate window was filled after the start", &self.dedup_warm),
+            ("dedup_warmed_events", "Events it was filled with", &self.dedup_warmed_events),
+        ];
+        for (name, help, gauge) in gauges {
+            self.registry.register(name, help, gauge.clone());
+        }
+        let counters = [
+            ("spool_late_acknowledgements", "Spooled events acknowledged late", &self.late_acknowledgements),
+            ("spool_drained", "Events published from the spool", &self.drained),
+            ("producer_replacements", "Fatal failures of the Kafka client, mended", &self.producer_replacements),
+        ];
+        for (name, help, counter) in counters {
+            self.registry.register(name, help, counter.clone());
+        }
+        let failures = self.delivery_failures.clone();
+        self.registry.register("delivery_failures", "Deliveries that the Kafka client gave back", failures);
+    }
+
+    /// Counts a delivery that Kafka's client gave back. The error's name is from librdkafka's list.
+    pub fn delivery_failed(&self, error: String) {
+        self.delivery_failures.get_or_create(&vec![("error", error)]).inc();
+    }
+
     /// Looks up the metrics of one source. Its counters exist from now on, at zero.
     pub fn source(&self, source: &str, provider: &'static str, secrets: usize) -> SourceMetrics {
         let labels = |name: &'static str, value: &str| vec![("source", source.to_owned()), (name, value.to_owned())];
         let of_kind = |kind: Kind| {
-            let mut labels = labels("kind", kind.info().name);
-            labels.push(("route", "kafka".to_owned()));
-            self.events.get_or_create_owned(&labels)
+            ["kafka", "spool"].map(|route| {
+                let mut labels = labels("kind", kind.info().name);
+                labels.push(("route", route.to_owned()));
+                self.events.get_or_create_owned(&labels)
+            })
         };
         SourceMetrics {
             source: source.to_owned(),
@@ -238,9 +317,9 @@ impl SourceMetrics {
         }
     }
 
-    /// The counter of durable events of one kind.
-    pub fn events(&self, kind: Kind) -> &Counter {
-        &self.events[kind as usize]
+    /// The counter of durable events of one kind that took one way.
+    pub fn events(&self, kind: Kind, route: Route) -> &Counter {
+        &self.events[kind as usize][route as usize]
     }
 
     /// Counts an authentic request.

@@ -18,7 +18,7 @@ struct Program {
 impl Program {
     fn start(folder: &Path, bootstrap_servers: &str) -> Self {
         let [port, admin_port] = [0, 0].map(|_| free_port());
-        let text = configuration(bootstrap_servers, "", "")
+        let text = configuration(bootstrap_servers, folder, "", "")
             .replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1)
             .replacen("127.0.0.1:0", &format!("127.0.0.1:{admin_port}"), 1);
         let file = folder.join("trunkline.toml");

@@ -1,15 +1,17 @@
-//! One broker that goes away, hangs and comes back.
+//! One broker that goes away, hangs and comes back; a topic that does.
 
 use std::time::{Duration, Instant};
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
 use crate::service::{Service, blocking, copies, status};
 
+const STRICT: &str = "on_kafka_down = \"strict\"";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_broker_is_away_webhooks_get_503_and_their_retries_are_published_once() {
     let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
-    let service = Service::start_ready(&cluster.bootstrap_servers(), "", "").await;
-    assert_eq!(service.post(&status("before", "delivered")).await, 200);
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "", STRICT).await;
+    service.post_until_taken(&status("before", "delivered")).await;
 
     blocking(|| cluster.stop_broker(0));
     let webhooks: Vec<_> = (0..20).map(|index| status(&format!("during-{index}"), "delivered")).collect();
@@ -34,8 +36,8 @@ async fn while_the_broker_is_away_webhooks_get_503_and_their_retries_are_publish
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_hangs_costs_no_more_than_the_acknowledgement_timeout() {
     let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
-    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 400", "").await;
-    assert_eq!(service.post(&status("before", "delivered")).await, 200);
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 400", STRICT).await;
+    service.post_until_taken(&status("before", "delivered")).await;
     blocking(|| cluster.pause_broker(0));
     let hanging = status("hanging", "delivered");
     let started = Instant::now();
@@ -49,16 +51,79 @@ async fn a_broker_that_hangs_costs_no_more_than_the_acknowledgement_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_starts_before_its_broker_becomes_ready_and_creates_its_topics() {
+async fn a_service_that_starts_before_its_broker_takes_webhooks_and_creates_its_topics() {
     let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
     blocking(|| cluster.stop_broker(0));
     let service = Service::start(&cluster.bootstrap_servers(), "", "").await;
-    assert_eq!(service.readiness().await, 503);
-    let early = status("early", "delivered");
-    assert_eq!(service.post(&early).await, 503);
+    assert_eq!(service.readiness().await, 200, "the spool takes what Kafka does not");
+    for index in 0..20 {
+        assert_eq!(service.post(&status(&format!("early-{index}"), "delivered")).await, 200);
+    }
     blocking(|| cluster.start_broker(0));
-    service.wait_for_readiness(200).await;
-    service.post_until_taken(&early).await;
+    service.wait_until_drained().await;
     let records = blocking(|| service.records("message-status.v1"));
-    assert_eq!(copies(&records).len(), 1);
+    assert_eq!((copies(&records).len(), records.len()), (20, 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_broker_hangs_or_is_away_webhooks_are_kept_and_published_in_order_after_it() {
+    let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", "").await;
+    let stages = ["submitted", "delivered", "read"];
+    let send = async |stage: usize| {
+        for index in 0..30 {
+            assert_eq!(service.post(&status(&format!("m-{index}"), stages[stage])).await, 200);
+        }
+    };
+    send(0).await;
+    blocking(|| cluster.pause_broker(0));
+    send(1).await;
+    blocking(|| cluster.resume_broker(0));
+    blocking(|| cluster.stop_broker(0));
+    send(2).await;
+    blocking(|| cluster.start_broker(0));
+    service.wait_until_drained().await;
+    let records = blocking(|| service.records("message-status.v1"));
+    for index in 0..30 {
+        let of_message = records.iter().filter(|record| record.key == format!("vonage:abcd1234:m-{index}"));
+        let mut told = Vec::new();
+        for record in of_message {
+            let event: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
+            let stage = event["status_raw"].as_str().unwrap().to_owned();
+            if !told.contains(&stage) {
+                told.push(stage);
+            }
+        }
+        assert_eq!(told, stages);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_deleted_and_made_anew_with_other_partitions_gets_what_was_kept() {
+    let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", "").await;
+    assert_eq!(service.post(&status("before", "delivered")).await, 200);
+    service.delete_topic("telecom.message-status.v1").await;
+    // Until the brokers have deleted it, they take events into it, and delete them with it.
+    service.wait_until_kafka_is(false).await;
+    for index in 0..60 {
+        assert_eq!(service.post(&status(&format!("during-{index}"), "delivered")).await, 200);
+    }
+    service.create_topic("telecom.message-status.v1", 5).await;
+    for index in 0..60 {
+        assert_eq!(service.post(&status(&format!("after-{index}"), "delivered")).await, 200);
+    }
+    service.wait_until_drained().await;
+    let records = blocking(|| service.records("message-status.v1"));
+    let copies = copies(&records);
+    let missing = |name: &str| {
+        let keys = (0..60).map(|index| format!("vonage:abcd1234:{name}-{index}"));
+        keys.filter(|key| !copies.contains_key(key.as_str())).count()
+    };
+    assert_eq!((missing("during"), missing("after")), (0, 0));
+    let partition = |key: &str| trunkline::publish::partition::key_hash(key.as_bytes()) % 5;
+    // What was in the client's hands already keeps the partition that it had.
+    for record in records.iter().filter(|record| record.key.contains("after")) {
+        assert_eq!(u32::try_from(record.partition).unwrap(), partition(&record.key), "{}", record.key);
+    }
 }

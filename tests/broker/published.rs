@@ -1,6 +1,7 @@
 //! Events as a consumer of Apache Kafka sees them.
 
 use serde_json::Value;
+use trunkline::publish::Left;
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
 use crate::service::{Service, blocking, status};
@@ -58,7 +59,7 @@ async fn topics_are_created_and_events_stand_where_java_clients_would_put_them()
         assert_eq!(record.headers["ce_partitionkey"], record.key);
         assert_eq!(record.headers["content-type"], "application/json");
     }
-    assert_eq!(service.app.stop().await, 0);
+    assert_eq!(service.app.stop().await, Left { unsaved: 0, spooled: 0, quarantined: 0 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +76,8 @@ async fn a_producer_authenticates_by_sasl() {
     let service =
         Service::start_ready(&cluster.sasl_bootstrap_servers(), &properties("an-invented-password"), "").await;
     assert_eq!(service.post(&status("by-sasl", "delivered")).await, 200);
-    let refused = Service::start(&cluster.sasl_bootstrap_servers(), &properties("wrong"), "").await;
+    let refused =
+        Service::start(&cluster.sasl_bootstrap_servers(), &properties("wrong"), "on_kafka_down = \"strict\"").await;
     assert_eq!(refused.post(&status("by-nobody", "delivered")).await, 503);
     assert_eq!(refused.readiness().await, 503);
     let plain = crate::service::records(&cluster.bootstrap_servers(), "message-status.v1");

@@ -1,6 +1,7 @@
 //! Replays through Apache Kafka: the state topic, ranges of time, compaction, a kill on the way.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ const RAW: Options =
 
 fn settings(service: &Service) -> Settings {
     let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
-    let text = configuration(&service.bootstrap_servers, RAW_ON, "");
+    let text = configuration(&service.bootstrap_servers, Path::new("unused"), RAW_ON, "");
     config::load_text("test", &text, &environment).unwrap().settings
 }
 
@@ -164,7 +165,7 @@ async fn a_replay_that_is_killed_loses_nothing_and_the_next_one_goes_on() {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("trunkline.toml");
-    std::fs::write(&file, configuration(&service.bootstrap_servers, RAW_ON, "")).unwrap();
+    std::fs::write(&file, configuration(&service.bootstrap_servers, Path::new("unused"), RAW_ON, "")).unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_trunkline"))
         .args(["replay", "raw", "--config"])
         .arg(&file)

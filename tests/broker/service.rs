@@ -1,10 +1,15 @@
 //! A running service in front of a real cluster, and Vonage as its caller.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use secrecy::SecretString;
 use serde_json::Value;
+use tempfile::TempDir;
 use trunkline::app::App;
 use trunkline::config::{self, Environment, KafkaSettings};
 use trunkline::event::envelope::Mode;
@@ -25,25 +30,34 @@ pub(crate) struct Service {
     pub(crate) url: String,
     pub(crate) client: reqwest::Client,
     pub(crate) bootstrap_servers: String,
+    _spool: TempDir,
 }
 
 /// The configuration of a source named `vonage-eu`, with more of the file before and after it.
-pub(crate) fn configuration(bootstrap_servers: &str, kafka: &str, source: &str) -> String {
+pub(crate) fn configuration(bootstrap_servers: &str, spool: &Path, kafka: &str, source: &str) -> String {
     format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[kafka]\n\
+        "[spool]\ndir = \"{}\"\n[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[kafka]\n\
          bootstrap_servers = \"{bootstrap_servers}\"\n{kafka}\n[[sources]]\nname = \"vonage-eu\"\nprovider = \"vonage\"\n\
-         account_id = \"{ACCOUNT}\"\nsignature_secrets = [\"env:SECRET\"]\n{source}\n"
+         account_id = \"{ACCOUNT}\"\nsignature_secrets = [\"env:SECRET\"]\n{source}\n",
+        spool.join("spool").display()
     )
 }
 
 impl Service {
     pub(crate) async fn start(bootstrap_servers: &str, kafka: &str, source: &str) -> Self {
         let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
-        let text = configuration(bootstrap_servers, kafka, source);
+        let spool = tempfile::tempdir().unwrap();
+        let text = configuration(bootstrap_servers, spool.path(), kafka, source);
         let settings = config::load_text("test", &text, &environment).unwrap().settings;
         let app = App::start(settings).unwrap();
         let url = format!("http://{}/webhooks/vonage-eu", app.webhooks.address);
-        Self { app, url, client: reqwest::Client::new(), bootstrap_servers: bootstrap_servers.to_owned() }
+        Self {
+            app,
+            url,
+            client: reqwest::Client::new(),
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            _spool: spool,
+        }
     }
 
     pub(crate) async fn start_ready(bootstrap_servers: &str, kafka: &str, source: &str) -> Self {
@@ -56,6 +70,49 @@ impl Service {
     pub(crate) async fn readiness(&self) -> u16 {
         let url = format!("http://{}/readyz", self.app.admin.address);
         self.client.get(url).send().await.unwrap().status().as_u16()
+    }
+
+    /// What `/readyz` tells.
+    pub(crate) async fn state(&self) -> Value {
+        let url = format!("http://{}/readyz", self.app.admin.address);
+        serde_json::from_slice(&self.client.get(url).send().await.unwrap().bytes().await.unwrap()).unwrap()
+    }
+
+    /// Waits until the service finds Kafka ready, or not.
+    pub(crate) async fn wait_until_kafka_is(&self, ready: bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.state().await["kafka"]["ready"] != ready {
+            assert!(Instant::now() < deadline, "Kafka never turned {ready}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until Kafka has everything.
+    pub(crate) async fn wait_until_drained(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let state = self.state().await;
+            if state["kafka"]["ready"] == true && state["spool"]["events"] == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never drained: {state}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub(crate) async fn delete_topic(&self, name: &str) {
+        let deleted = self.administration().delete_topics(&[name], &AdminOptions::new()).await.unwrap();
+        assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    }
+
+    pub(crate) async fn create_topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let created = self.administration().create_topics(&[topic], &AdminOptions::new()).await.unwrap();
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+    }
+
+    fn administration(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.bootstrap_servers).create().unwrap()
     }
 
     pub(crate) async fn wait_for_readiness(&self, status: u16) {

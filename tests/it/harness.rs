@@ -5,18 +5,21 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 use toml::Table;
 use trunkline::app::App;
 use trunkline::config::{self, Environment, KafkaSettings};
 use trunkline::event::envelope::Record;
 use trunkline::event::time::Time;
-use trunkline::publish::Origin;
 use trunkline::publish::embedded::EmbeddedBroker;
+use trunkline::publish::lane::Policy;
 use trunkline::publish::reader::{From as Start, ReadRecord, Reader};
+use trunkline::publish::{Left, Origin};
 use trunkline::request::Method;
 
 pub(crate) mod answer;
@@ -74,6 +77,7 @@ pub(crate) struct TestApp {
     webhooks: SocketAddr,
     admin: SocketAddr,
     app: Option<App>,
+    spool: TempDir,
 }
 
 impl TestApp {
@@ -86,12 +90,23 @@ impl TestApp {
     /// source "vonage-eu"; `[[sources]]` are further ones.
     pub(crate) async fn start_with(toml: &str) -> Self {
         let broker = EmbeddedBroker::start(TOPIC_PREFIX, PARTITIONS).unwrap();
-        let settings = settings(toml, broker.bootstrap_servers());
-        let kafka = settings.kafka.clone();
-        let app = App::start(settings).unwrap();
+        let spool = tempfile::tempdir().unwrap();
+        let (kafka, app) = start(toml, broker.bootstrap_servers(), spool.path());
         assert!(app.ingest.publisher().health().wait_until_ready(DEADLINE).await, "the service is ready in time");
-        let client = client();
-        Self { broker, kafka, client, webhooks: app.webhooks.address, admin: app.admin.address, app: Some(app) }
+        let (webhooks, admin) = (app.webhooks.address, app.admin.address);
+        Self { broker, kafka, client: client(), webhooks, admin, app: Some(app), spool }
+    }
+
+    /// Starts the service again after it was stopped, on the same broker and spool.
+    pub(crate) fn start_again(&mut self, toml: &str) {
+        let (kafka, app) = start(toml, self.broker.bootstrap_servers(), self.spool.path());
+        (self.webhooks, self.admin) = (app.webhooks.address, app.admin.address);
+        (self.kafka, self.app) = (kafka, Some(app));
+    }
+
+    /// The directory of the spool.
+    pub(crate) fn spool(&self) -> &Path {
+        self.spool.path()
     }
 
     /// Sends a webhook as HTTP clients do, and checks what holds for every answer.
@@ -188,7 +203,7 @@ impl TestApp {
 
     /// A configuration for the same broker.
     pub(crate) fn settings(&self, toml: &str) -> config::Settings {
-        settings(toml, self.brokers())
+        settings(toml, self.brokers(), self.spool.path())
     }
 
     /// Puts records into their topics, as if the service had written them.
@@ -197,11 +212,13 @@ impl TestApp {
         let source = ingest.source(SOURCE).unwrap();
         let origin = Origin {
             source_name: SOURCE.into(),
-            provider: source.source.info.name,
+            provider: source.source.info.name.into(),
             method: Method::Post,
             remote_addr: None,
             received_at: Time::now(),
-            metrics: Arc::clone(&source.metrics),
+            policy: Policy::Strict,
+            ack_timeout: DEADLINE,
+            metrics: Some(Arc::clone(&source.metrics)),
         };
         assert!(ingest.publisher().submit(records.into_iter().collect(), &Arc::new(origin)).ticket.durable().await);
     }
@@ -231,8 +248,8 @@ impl TestApp {
         value_of(&self.record(topic))
     }
 
-    /// Stops the service and tells how many records were left; the broker and what it holds stay.
-    pub(crate) async fn stop(&mut self) -> usize {
+    /// Stops the service and tells what was left; the broker, the spool and what they hold stay.
+    pub(crate) async fn stop(&mut self) -> Left {
         self.app.take().unwrap().stop().await
     }
 
@@ -254,8 +271,15 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
 }
 
-fn settings(toml: &str, brokers: &str) -> config::Settings {
+fn start(toml: &str, brokers: &str, spool: &Path) -> (KafkaSettings, App) {
+    let settings = settings(toml, brokers, spool);
+    (settings.kafka.clone(), App::start(settings).unwrap())
+}
+
+fn settings(toml: &str, brokers: &str, spool: &Path) -> config::Settings {
     let mut base: Table = BASE.parse().unwrap();
+    let dir = spool.join("spool").to_str().unwrap().to_owned();
+    base.insert("spool".to_owned(), Table::from_iter([("dir".to_owned(), dir.into())]).into());
     base["kafka"].as_table_mut().unwrap().insert("bootstrap_servers".to_owned(), brokers.into());
     overlay(&mut base, toml.parse().unwrap());
     if let Some(source) = base.remove("source") {

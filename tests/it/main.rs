@@ -28,4 +28,5 @@ mod spool_disk;
 mod spool_faults;
 mod spool_model;
 mod spool_store;
+mod spooled;
 mod tidy;

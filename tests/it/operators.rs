@@ -18,7 +18,11 @@ async fn series(app: &TestApp) -> HashSet<String> {
 async fn health_and_readiness_are_told_in_json() {
     let app = TestApp::start().await;
     assert_eq!(app.admin_json("/healthz").await, (200, json!({"status": "alive"})));
-    let expected = json!({"status": "ready", "stopping": false, "kafka": {"ready": true, "brokers": 1}});
+    let spool = json!({
+        "ready": true, "events": 0, "bytes": 0, "max_bytes": 1_073_741_824, "oldest_age_seconds": 0, "quarantined": 0
+    });
+    let kafka = json!({"ready": true, "brokers": 1});
+    let expected = json!({"status": "ready", "stopping": false, "kafka": kafka, "spool": spool});
     assert_eq!(app.admin_json("/readyz").await, (200, expected));
 }
 

@@ -2,6 +2,7 @@
 
 use rdkafka::error::RDKafkaErrorCode;
 use serde_json::{Value, json};
+use trunkline::publish::Left;
 
 use crate::harness::webhook::{Webhook, status};
 use crate::harness::{DEAD_LETTER, SOURCE, STATUS, TestApp, is, schema};
@@ -45,8 +46,21 @@ async fn a_record_that_kafka_finds_invalid_becomes_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_dead_letter_is_not_answered_200() {
-    let app = TestApp::start().await;
+async fn what_is_refused_even_as_a_dead_letter_is_kept_in_the_quarantine() {
+    let mut app = TestApp::start().await;
+    app.broker.fail_produce(RDKafkaErrorCode::MessageSizeTooLarge, 2).unwrap();
+    let webhook = Webhook::signed(&status());
+    assert_eq!(app.send(&webhook).await.status, 200);
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (0, 0));
+    app.wait_for_metric("trunkline_spool_quarantined_events", &[], 1.0).await;
+    assert_eq!(app.send(&webhook).await.status, 200, "it is durable, so its copy is a duplicate");
+    assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (0, 0));
+    assert_eq!(app.stop().await, Left { unsaved: 0, spooled: 0, quarantined: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_place_is_left_for_is_not_answered_200() {
+    let app = TestApp::start_with("spool.max_bytes = 1").await;
     app.broker.fail_produce(RDKafkaErrorCode::MessageSizeTooLarge, 2).unwrap();
     let webhook = Webhook::signed(&status());
     assert_eq!(app.send(&webhook).await.status, 503);

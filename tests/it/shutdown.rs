@@ -2,8 +2,12 @@
 
 use std::time::Instant;
 
+use trunkline::publish::Left;
+
 use crate::harness::webhook::{Webhook, status};
 use crate::harness::{DEADLINE, STATUS, TestApp};
+
+const NOTHING_LEFT: Left = Left { unsaved: 0, spooled: 0, quarantined: 0 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_flight_is_finished_before_the_service_ends() {
@@ -17,7 +21,7 @@ async fn a_request_in_flight_is_finished_before_the_service_ends() {
     app.broker.come_up().unwrap();
     assert_eq!(connection.answer().status, 200);
     drop(connection);
-    assert_eq!(stopping.await.unwrap(), 0, "nothing is left");
+    assert_eq!(stopping.await.unwrap(), NOTHING_LEFT);
     assert_eq!(app.records(STATUS).len(), 1);
 }
 
@@ -26,7 +30,7 @@ async fn a_stopped_service_takes_no_connections() {
     let mut app = TestApp::start().await;
     let url = app.webhook_url("/webhooks/vonage-eu");
     assert_eq!(app.post(&status()).await.status, 200);
-    assert_eq!(app.stop().await, 0);
+    assert_eq!(app.stop().await, NOTHING_LEFT);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     assert!(client.post(url).send().await.unwrap_err().is_connect());
     assert_eq!(app.records(STATUS).len(), 1, "what was acknowledged stays");
@@ -40,7 +44,7 @@ async fn idle_connections_do_not_hold_up_the_end_for_longer_than_configured() {
         assert_eq!(connection.ask(Webhook::signed(&status()).to_http()).status, 200);
     }
     let started = Instant::now();
-    assert_eq!(app.stop().await, 0);
+    assert_eq!(app.stop().await, NOTHING_LEFT);
     println!("with idle connections the service took {:?} to stop", started.elapsed());
     assert!(started.elapsed() < DEADLINE / 4);
 }
@@ -51,6 +55,6 @@ async fn a_stop_without_kafka_ends_too_and_tells_what_is_left() {
     app.broker.go_down().unwrap();
     assert_eq!(app.post(&status()).await.status, 503);
     let started = Instant::now();
-    assert_eq!(app.stop().await, 1);
+    assert_eq!(app.stop().await, Left { unsaved: 1, ..NOTHING_LEFT });
     assert!(started.elapsed() < DEADLINE / 4);
 }

@@ -7,6 +7,8 @@ use trunkline::spool::{Options, Store};
 
 use crate::harness::program::{Finished, Place};
 use crate::harness::rows::{Step, changes};
+use crate::harness::webhook::inbound;
+use crate::harness::{INBOUND, TestApp};
 
 fn filled(place: &Place) -> Store {
     let options = Options { dir: place.path("spool"), vfs: None };
@@ -93,4 +95,66 @@ fn a_spool_that_is_in_use_missing_or_damaged_is_left_alone_with_a_clear_error() 
     assert_eq!(damaged.code, Some(1));
     assert!(damaged.stderr.contains("trunkline serve"), "{damaged:?}");
     assert_eq!(std::fs::read(&database).unwrap(), b"rubbish");
+}
+
+/// A service whose Kafka is away, with three events in its spool.
+async fn with_three_spooled() -> TestApp {
+    let app = TestApp::start_with("kafka.ack_timeout_ms = 50\nsource.on_kafka_down = \"spool\"").await;
+    app.broker.go_down().unwrap();
+    for _ in 0..3 {
+        assert_eq!(app.post(&inbound()).await.status, 200);
+    }
+    app
+}
+
+fn configuration(place: &Place, app: &TestApp) -> String {
+    let admin = app.admin_url("").replace("http://", "");
+    let text = format!(
+        "[admin]\nlisten = \"{admin}\"\n[kafka]\nbootstrap_servers = \"{}\"\ncreate_topics = false\n\
+         [[sources]]\nname = \"s\"\nprovider = \"vonage\"\nsignature_secrets = [\"env:VONAGE_SECRET\"]\n",
+        app.brokers()
+    );
+    place.file("trunkline.toml", &text).to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_is_asked_and_told_to_drain() {
+    let app = with_three_spooled().await;
+    let place = Place::new();
+    let file = configuration(&place, &app);
+    let run = |arguments: &[&str]| place.run(&[&["spool"], arguments, &["--config", &file]].concat());
+    let listed = run(&["list", "--json"]);
+    assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 3), "{listed:?}");
+    assert!(listed.stdout.lines().all(|line| line.contains("vonage:abcd1234:")));
+    assert!(run(&["list"]).stdout.contains("waiting for Kafka: 3 rows, "));
+    let verified = run(&["verify"]);
+    assert_eq!((verified.code, verified.stdout.as_str()), (Some(0), "3 rows and 0 rows of the quarantine hold."));
+    let waiting = run(&["drain", "--timeout-s", "1"]);
+    assert_eq!(waiting.code, Some(3), "{waiting:?}");
+    app.broker.come_up().unwrap();
+    let drained = run(&["drain"]);
+    assert_eq!(drained.code, Some(0), "{drained:?}");
+    assert_eq!(app.records(INBOUND).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphaned_directory_is_drained_by_the_command() {
+    let mut app = with_three_spooled().await;
+    let place = Place::new();
+    let file = configuration(&place, &app);
+    let dir = app.spool().join("spool").to_str().unwrap().to_owned();
+    let drain = |timeout| place.run(&["spool", "drain", "--dir", &dir, "--timeout-s", timeout, "--config", &file]);
+    let in_use = drain("1");
+    assert_eq!(in_use.code, Some(1));
+    assert!(in_use.stderr.contains("stop the service first"), "{in_use:?}");
+    assert_eq!(app.stop().await.spooled, 3);
+    let unasked = place.run(&["spool", "list", "--config", &file]);
+    assert_eq!(unasked.code, Some(1));
+    assert!(unasked.stderr.contains("no service answers at"), "{unasked:?}");
+    let away = drain("1");
+    assert_eq!((away.code, away.stdout.as_str()), (Some(3), "3 events wait in the spool, 0 are in the quarantine."));
+    app.broker.come_up().unwrap();
+    let drained = drain("60");
+    assert_eq!(drained.code, Some(0), "{drained:?}");
+    assert_eq!(app.records(INBOUND).len(), 3);
 }

@@ -1,0 +1,71 @@
+//! What a lane knows of events, and what it has done in the world.
+
+use std::time::Instant;
+
+/// What happens to an event that Kafka does not acknowledge in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// It goes to the spool.
+    Spool,
+    /// Its request fails. The provider repeats it.
+    Strict,
+}
+
+/// What the lane needs to know of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Hash of its key, which decides its partition.
+    pub key_hash: u32,
+    /// What it counts in the spool.
+    pub bytes: u64,
+    /// What happens when Kafka is slow.
+    pub policy: Policy,
+    /// When that happens.
+    pub deadline: Instant,
+}
+
+/// A row of the spool, as far as the lane knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowFacts {
+    /// Hash of its key.
+    pub key_hash: u32,
+    /// What it counts in the spool.
+    pub bytes: u64,
+}
+
+/// The way an event became durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Kafka acknowledged it, and it was never in the spool.
+    Live,
+    /// It is in the spool.
+    Spooled,
+    /// Kafka acknowledged it after it had gone to the spool.
+    Late,
+    /// Kafka acknowledged it after it was read from the spool.
+    Drained,
+}
+
+/// What a lane has done in the world.
+pub trait Outside<P> {
+    /// Hands an event to Kafka's client. False: it takes none now.
+    fn produce(&mut self, number: u64, payload: &mut P) -> bool;
+    /// Hands an event to the spool. False: there is no room, or no spool.
+    fn append(&mut self, number: u64, payload: &mut P, facts: RowFacts) -> bool;
+    /// Removes an event from the spool, behind everything that was handed to it before.
+    fn delete(&mut self, number: u64, facts: RowFacts);
+    /// Reads rows, behind everything that was handed to the spool before.
+    fn load(&mut self, numbers: Vec<u64>);
+    /// The event is durable. It may be told so twice.
+    fn durable(&mut self, payload: &mut P, way: Way);
+    /// The event is gone; its request is to be repeated.
+    fn failed(&mut self, payload: P);
+    /// Nobody should wait any longer for this event, which Kafka may still acknowledge.
+    fn stalled(&mut self, payload: &mut P);
+}
+
+impl From<Facts> for RowFacts {
+    fn from(facts: Facts) -> Self {
+        Self { key_hash: facts.key_hash, bytes: facts.bytes }
+    }
+}

@@ -1,0 +1,183 @@
+//! A lane at work: the state machine under a lock, with Kafka's client and the spool around it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::Shared;
+use super::kafka::{Flight, SendError};
+use super::lane::{Facts, Lane, Outside, RowFacts, Way};
+use super::parcel::{Parcel, Reservation};
+use super::spooler::Job;
+use crate::spool::Row;
+
+/// One lane of one topic.
+#[derive(Debug)]
+pub(super) struct Track {
+    lane: Mutex<Lane<Parcel>>,
+    shared: Arc<Shared>,
+    /// The topic's name in the cluster.
+    pub(super) topic_name: Arc<str>,
+    /// The partition.
+    pub(super) partition: i32,
+}
+
+/// How Kafka's client ends an event's flight.
+#[derive(Debug)]
+pub(super) enum Landing {
+    /// Acknowledged by every replica that must.
+    Acknowledged,
+    /// Given back, for a reason that may pass.
+    Failed,
+    /// The record is at fault, with what is left of it.
+    Refused(Refusal),
+}
+
+/// What Kafka refuses for good.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) value: Vec<u8>,
+    pub(super) reason: &'static str,
+}
+
+impl Track {
+    pub(super) fn new(lane: Lane<Parcel>, shared: &Arc<Shared>, topic_name: &Arc<str>, partition: u32) -> Arc<Self> {
+        // Kafka counts partitions in 32 bits with a sign.
+        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+        let (lane, shared, topic_name) = (Mutex::new(lane), Arc::clone(shared), Arc::clone(topic_name));
+        Arc::new(Self { lane, shared, topic_name, partition })
+    }
+
+    /// Takes an event. Its number and its place in the queue are given in one critical section.
+    pub(super) fn accept(self: &Arc<Self>, parcel: Parcel, key_hash: u32, deadline: Instant, now: Instant) {
+        let bytes = parcel.spool_bytes();
+        let facts = Facts { key_hash, bytes, policy: parcel.policy(), deadline };
+        self.with(|lane, port| {
+            let number = port.track.shared.next_number();
+            lane.accept(number, parcel, facts, now, port);
+        });
+    }
+
+    /// Kafka's client has an outcome. What it refuses for good is dealt with elsewhere, since that may
+    /// take another lane.
+    pub(super) fn landed(self: &Arc<Self>, number: u64, landing: Landing) {
+        let now = Instant::now();
+        match landing {
+            Landing::Acknowledged => self.with(|lane, port| lane.acknowledged(number, now, port)),
+            Landing::Failed => self.with(|lane, port| lane.failed(number, now, port)),
+            Landing::Refused(refusal) => {
+                if let Some(refused) = self.with(|lane, port| lane.refused(number, now, port)) {
+                    self.shared.bury(self, number, refused, refusal);
+                }
+            }
+        }
+    }
+
+    /// The spool has an event.
+    pub(super) fn stored(self: &Arc<Self>, number: u64) {
+        self.with(|lane, port| lane.stored(number, Instant::now(), port));
+    }
+
+    /// The spool has it not, and gives it back. Tells whether the event was still waiting for it.
+    pub(super) fn not_stored(self: &Arc<Self>, number: u64, row: Row, memory: Option<Reservation>) -> bool {
+        let give_back = |parcel: &mut Parcel| parcel.give_back(row, memory);
+        self.with(|lane, port| lane.not_stored(number, give_back, Instant::now(), port))
+    }
+
+    /// Rows were read.
+    pub(super) fn loaded(self: &Arc<Self>, rows: Vec<(u64, Row)>) {
+        let parcels = rows.into_iter().map(|(number, row)| (number, Parcel::of_row(row))).collect();
+        self.with(|lane, port| lane.loaded(parcels, Instant::now(), port));
+    }
+
+    /// Rows could not be read.
+    pub(super) fn not_loaded(self: &Arc<Self>) {
+        self.with(|lane, port| lane.not_loaded(Instant::now(), port));
+    }
+
+    /// A row is to be tried again later.
+    pub(super) fn restore(self: &Arc<Self>, number: u64, facts: RowFacts) {
+        self.with(|lane, port| lane.restore(number, facts, Instant::now(), port));
+    }
+
+    /// A row is not needed any more.
+    pub(super) fn delete(&self, number: u64, facts: RowFacts) {
+        self.shared.spool.send(Job::Delete { number, bytes: facts.bytes });
+    }
+
+    /// Runs one step of the state machine.
+    pub(super) fn with<T>(self: &Arc<Self>, step: impl FnOnce(&mut Lane<Parcel>, &mut Port<'_>) -> T) -> T {
+        step(&mut self.lock(), &mut Port { track: self })
+    }
+
+    /// An event is durable elsewhere.
+    pub(super) fn durable(&self, parcel: &mut Parcel, way: Way) {
+        parcel.durable(way, &self.shared.window, &self.shared.metrics);
+    }
+
+    /// An event is gone.
+    pub(super) fn fail(&self, parcel: Parcel) {
+        parcel.failed(&self.shared.window);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lane<Parcel>> {
+        // Nothing panics while the lock is held, so a poisoned state is still a whole one.
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a lane reaches from inside its lock.
+#[derive(Debug)]
+pub(super) struct Port<'t> {
+    track: &'t Arc<Track>,
+}
+
+impl Outside<Parcel> for Port<'_> {
+    fn produce(&mut self, number: u64, parcel: &mut Parcel) -> bool {
+        let Some(record) = parcel.record() else { return false };
+        let flight = Flight::new(self.track, number);
+        match self.track.shared.producer.send(&self.track.topic_name, self.track.partition, record, flight) {
+            Ok(()) => true,
+            Err(SendError::Refused(flight, reason)) => {
+                // It is in flight for the lane, and lands as if a broker had refused it.
+                let refusal = Refusal { value: record.value.clone(), reason };
+                self.track.shared.producer.refuse(flight, refusal);
+                true
+            }
+            Err(SendError::Unavailable) => false,
+        }
+    }
+
+    fn append(&mut self, number: u64, parcel: &mut Parcel, facts: RowFacts) -> bool {
+        let spool = &self.track.shared.spool;
+        if !spool.reserve(facts.bytes) {
+            return false;
+        }
+        let Some((row, memory)) = parcel.take_row(facts.key_hash) else {
+            spool.release(facts.bytes);
+            return false;
+        };
+        let (track, bytes) = (Arc::clone(self.track), facts.bytes);
+        spool.send(Job::Append { track, number, row: Box::new(row), bytes, memory });
+        true
+    }
+
+    fn delete(&mut self, number: u64, facts: RowFacts) {
+        self.track.delete(number, facts);
+    }
+
+    fn load(&mut self, numbers: Vec<u64>) {
+        self.track.shared.spool.send(Job::Load { track: Arc::clone(self.track), numbers });
+    }
+
+    fn durable(&mut self, parcel: &mut Parcel, way: Way) {
+        self.track.durable(parcel, way);
+    }
+
+    fn failed(&mut self, parcel: Parcel) {
+        self.track.fail(parcel);
+    }
+
+    fn stalled(&mut self, parcel: &mut Parcel) {
+        parcel.stalled(&self.track.shared.window);
+    }
+}

@@ -1,0 +1,110 @@
+//! The thread that gives the lanes the time, and mends what has broken.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::kafka::StartError;
+use super::lane::Mode;
+use super::{Core, number_of_now, spawn};
+
+/// How much later than its deadline an event may go to the spool.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How often gauges are set and the client is looked at, in ticks.
+const SURVEY_TICKS: u32 = 50;
+
+/// How long the lanes leave a new client alone after the old one has failed for good.
+const RESTED: Duration = Duration::from_secs(1);
+
+/// The thread, until it is stopped.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    stop: Mutex<Option<Sender<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Upkeep {
+    pub(super) fn start(core: Arc<Core>) -> Result<Self, StartError> {
+        let (stop, stopped) = channel();
+        let thread = spawn("upkeep", move || keep_up(&core, &stopped))?;
+        Ok(Self { stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Ends the thread. Lanes get no time any more.
+    pub(super) fn stop(&self) {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the upkeep thread had panicked");
+        }
+    }
+}
+
+fn keep_up(core: &Core, stopped: &Receiver<()>) {
+    let mut open_before = 0;
+    for tick in 1_u32.. {
+        if !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+            return;
+        }
+        core.shared.numbers_after(number_of_now());
+        let open = core.tick(Instant::now());
+        core.shared.metrics.lanes_open.set(open);
+        announce(open_before, open);
+        open_before = open;
+        if tick % SURVEY_TICKS == 0 {
+            core.survey();
+        }
+    }
+}
+
+/// Tells once that Kafka does not keep up, and once that it does again.
+fn announce(before: i64, open: i64) {
+    match (before, open) {
+        (0, 1..) => tracing::warn!(partitions = open, "Kafka does not take events in time; they go to the spool"),
+        (1.., 0) => tracing::info!("events go to Kafka again"),
+        _ => {}
+    }
+}
+
+impl Core {
+    /// Gives every lane the time, and counts those whose events go to the spool.
+    fn tick(&self, now: Instant) -> i64 {
+        let mut open = 0;
+        self.lanes.each(|track| {
+            let is_open = track.with(|lane, port| {
+                lane.tick(now, port);
+                matches!(lane.mode(), Mode::Spooling { .. } | Mode::Draining { .. })
+            });
+            open += i64::from(is_open);
+        });
+        self.lanes.finish_cuts(now);
+        open
+    }
+
+    fn survey(&self) {
+        let (state, metrics) = (self.spool_state(), &self.shared.metrics);
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        metrics.spool_events.set(gauge(state.events));
+        metrics.spool_bytes.set(gauge(state.bytes));
+        metrics.spool_oldest_age.set(gauge(state.oldest_age_seconds));
+        metrics.spool_quarantined.set(gauge(state.quarantined));
+        metrics.spool_ready.set(i64::from(state.ready));
+        if self.shared.producer.has_failed() {
+            self.replace_producer();
+        }
+    }
+
+    /// A client that has failed for good delivers nothing any more. The lanes are closed to it, a new one
+    /// takes its place, and what the old one held lands and goes to the spool.
+    fn replace_producer(&self) {
+        tracing::error!("the Kafka client has failed for good and is replaced; events go to the spool meanwhile");
+        let retry_at = Instant::now() + RESTED;
+        self.lanes.each(|track| track.with(|lane, port| lane.open(retry_at, port)));
+        match self.shared.producer.replace() {
+            Ok(()) => tracing::info!("the Kafka client has been replaced"),
+            Err(error) => tracing::error!(%error, "the Kafka client could not be replaced; it is tried again"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Filling the duplicate window after a start, so that a provider's retry of what was answered just
+//! before a crash is not published again. It happens in the background: readiness does not wait for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::dedup::FactKey;
+use super::kafka::StartError;
+use super::reader::{From, ReadRecord, Reader};
+use super::{Shared, spawn, topics};
+use crate::config::KafkaSettings;
+use crate::event::id::{EventId, FactHash};
+use crate::event::kind::KINDS;
+
+/// How long the topics are read at most, once they can be.
+const READ_FOR: Duration = Duration::from_secs(30);
+
+/// How long to wait for brokers, and for records.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The thread that fills the window.
+#[derive(Debug)]
+pub(super) struct Warming {
+    stop: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Warming {
+    pub(super) fn start(settings: &KafkaSettings, window: usize, shared: &Arc<Shared>) -> Result<Self, StartError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (settings, shared, stopped) = (settings.clone(), Arc::clone(shared), Arc::clone(&stop));
+        let thread = spawn("duplicate-window", move || {
+            if window > 0 {
+                fill(&settings, window, &shared, &stopped);
+            }
+            shared.metrics.dedup_warm.set(1);
+        })?;
+        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that fills the duplicate window had panicked");
+        }
+    }
+}
+
+fn fill(settings: &KafkaSettings, window: usize, shared: &Shared, stopped: &AtomicBool) {
+    let Some(mut reader) = open(settings, window, shared, stopped) else { return };
+    let deadline = Instant::now() + READ_FOR;
+    let mut remembered = 0;
+    while !reader.is_at_end() && Instant::now() < deadline && !stopped.load(Ordering::Acquire) {
+        match reader.next(POLL) {
+            Ok(None) => {}
+            Ok(Some(record)) => {
+                if let Some(key) = key_of(&record) {
+                    shared.window.remember(key);
+                    remembered += 1;
+                }
+            }
+            Err(error) => return tracing::warn!(%error, "the topics can not be read; retries may be published again"),
+        }
+    }
+    shared.metrics.dedup_warmed_events.set(remembered);
+    tracing::info!(events = remembered, whole = reader.is_at_end(), "the duplicate window is filled");
+}
+
+/// Opens the topics at their ends, once the brokers are ready: a client that asks brokers who are away can
+/// not be stopped for a while.
+fn open(settings: &KafkaSettings, window: usize, shared: &Shared, stopped: &AtomicBool) -> Option<Reader> {
+    let names: Vec<String> = KINDS.iter().map(|info| topics::full_name(settings, info.topic)).collect();
+    let partitions: i64 = KINDS.iter().map(|info| i64::from(info.topic.partitions)).sum();
+    let each = i64::try_from(window).unwrap_or(i64::MAX) / partitions + 1;
+    while !stopped.load(Ordering::Acquire) {
+        if shared.kafka_is_ready.load(Ordering::Acquire) {
+            match Reader::open(settings, &names, From::Last(each)) {
+                Ok(reader) => return Some(reader),
+                Err(error) => tracing::debug!(%error, "the topics can not be read yet"),
+            }
+        }
+        std::thread::park_timeout(POLL);
+    }
+    None
+}
+
+/// The identity of an event: its headers have it, or, of a structured CloudEvent, its value.
+fn key_of(record: &ReadRecord) -> Option<FactKey> {
+    if let Some(id) = record.headers.get("ce_id") {
+        return parse(id, record.headers.get("ce_facthash").map(String::as_str));
+    }
+    let event: CloudEvent = serde_json::from_slice(&record.value).ok()?;
+    parse(&event.id, event.facthash.as_deref())
+}
+
+#[derive(Deserialize)]
+struct CloudEvent {
+    id: String,
+    facthash: Option<String>,
+}
+
+fn parse(id: &str, fact_hash: Option<&str>) -> Option<FactKey> {
+    let fact_hash = match fact_hash {
+        None => None,
+        Some(text) => Some(FactHash::parse(text)?),
+    };
+    Some((EventId::parse(id)?, fact_hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn record(headers: &[(&str, &str)], value: &str) -> ReadRecord {
+        let headers: HashMap<_, _> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (topic, key, value) = (String::new(), String::new(), value.as_bytes().to_vec());
+        ReadRecord { topic, partition: 0, offset: 0, key, headers, value }
+    }
+
+    #[test]
+    fn an_event_is_known_by_its_headers_or_by_its_structured_value() {
+        let (id, hash) = ("00112233445566778899aabbccddeeff", "0011223344556677");
+        let binary = key_of(&record(&[("ce_id", id), ("ce_facthash", hash)], "{}")).unwrap();
+        assert_eq!((binary.0.to_string(), binary.1.unwrap().to_string()), (id.to_owned(), hash.to_owned()));
+        let value = format!("{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"facthash\":\"{hash}\",\"data\":{{}}}}");
+        assert_eq!(key_of(&record(&[], &value)), Some(binary));
+        assert_eq!(key_of(&record(&[("ce_id", id)], "{}")), Some((binary.0, None)));
+        for strange in [
+            record(&[("ce_id", "x")], "{}"),
+            record(&[("ce_id", id), ("ce_facthash", "x")], "{}"),
+            record(&[], "no JSON"),
+        ] {
+            assert_eq!(key_of(&strange), None);
+        }
+    }
+}
