@@ -29,6 +29,8 @@ struct State {
     /// Durable facts, the oldest first. Pending ones are never forgotten; what bounds them is the
     /// producer's queue.
     durable: VecDeque<FactKey>,
+    /// Facts that were durable before this process made any so, the oldest first. They are forgotten first.
+    earlier: VecDeque<FactKey>,
 }
 
 #[derive(Debug)]
@@ -134,14 +136,14 @@ impl State {
     fn remember(&mut self, key: FactKey, capacity: usize) {
         if let Entry::Vacant(vacant) = self.facts.entry(key) {
             vacant.insert(Fact::Durable);
-            self.durable.push_back(key);
+            self.earlier.push_back(key);
             self.forget_oldest(capacity);
         }
     }
 
     fn forget_oldest(&mut self, capacity: usize) {
-        while self.durable.len() > capacity {
-            let oldest = self.durable.pop_front();
+        while self.earlier.len() + self.durable.len() > capacity {
+            let oldest = self.earlier.pop_front().or_else(|| self.durable.pop_front());
             oldest.and_then(|oldest| self.facts.remove(&oldest));
         }
     }
@@ -241,6 +243,18 @@ mod tests {
         assert_eq!(window.admit(key("pending"), &ticket()), Admission::Pending);
         assert_eq!(window.admit(key("2"), &ticket()), Admission::Durable);
         assert_eq!(window.admit(key("1"), &ticket()), Admission::New, "only so many");
+    }
+
+    #[test]
+    fn what_is_remembered_late_does_not_drive_out_what_is_newer() {
+        let window = Window::new(2);
+        for id in ["1", "2"] {
+            window.admit(key(id), &ticket());
+            window.settle(key(id), true);
+        }
+        window.remember(key("old"));
+        assert_eq!(window.admit(key("1"), &ticket()), Admission::Durable);
+        assert_eq!(window.admit(key("old"), &ticket()), Admission::New);
     }
 
     #[test]
