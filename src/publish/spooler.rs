@@ -82,6 +82,9 @@ pub struct SpoolState {
     pub problem: Option<String>,
 }
 
+/// Few events are larger.
+const COMMON_EVENT_BYTES: u64 = 16 << 10;
+
 /// The way to the spool's thread, and what is known of the spool.
 #[derive(Debug)]
 pub(super) struct Spooler {
@@ -102,6 +105,12 @@ struct Known {
 impl Known {
     fn problem(&self) -> Option<String> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a common event fits. The last bytes of a full spool are of no use.
+    fn has_room_for_an_event(&self) -> bool {
+        let event_bytes = COMMON_EVENT_BYTES.min(self.max_bytes / 16);
+        self.used_bytes.load(Ordering::Acquire).saturating_add(event_bytes) <= self.max_bytes
     }
 
     /// Notes what is wrong, or that all is well, and logs a change once. Without a spool neither is news.
@@ -182,7 +191,7 @@ impl Spooler {
         let known = &self.known;
         let problem = known.problem();
         SpoolState {
-            ready: problem.is_none() && known.used_bytes.load(Ordering::Acquire) < known.max_bytes,
+            ready: problem.is_none() && known.has_room_for_an_event(),
             events: known.events.load(Ordering::Acquire),
             bytes: known.used_bytes.load(Ordering::Acquire),
             max_bytes: known.max_bytes,
