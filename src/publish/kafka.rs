@@ -1,14 +1,14 @@
 //! The producer: librdkafka, configured so that nothing is lost, doubled or put out of order.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
@@ -53,6 +53,25 @@ pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
     config.set("bootstrap.servers", &settings.bootstrap_servers);
     config
 }
+
+/// Asks the brokers, and once more where the client has just let go of the connection that it asked by:
+/// those of its configuration are replaced by those that the cluster names.
+pub(super) fn ask<T>(timeout: Duration, question: impl Fn(Duration) -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let answer = question(deadline.saturating_duration_since(Instant::now()).max(ASK_PAUSE));
+        match &answer {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::DestroyBroker) => {}
+            _ => return answer,
+        }
+        if Instant::now() >= deadline {
+            return answer;
+        }
+        std::thread::sleep(ASK_PAUSE);
+    }
+}
+
+const ASK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The producer's own settings. Those after the user's properties are the ones nobody may change.
 fn producer_config(settings: &KafkaSettings) -> ClientConfig {
@@ -123,6 +142,8 @@ pub(super) struct Callbacks {
     metrics: Arc<Metrics>,
     refused: Mutex<Refusals>,
     failed_for_good: AtomicBool,
+    /// Tells this client from those before it.
+    generation: u64,
 }
 
 impl ClientContext for Callbacks {
@@ -158,13 +179,18 @@ impl ProducerContext for Callbacks {
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Box<Flight>) {
         self.metrics.unacknowledged.dec();
         match result {
-            // A leader that has just changed may refuse a batch and take the next one, and the client then
-            // counts the first as delivered too ("implicit acknowledgement"), without telling an offset.
-            Ok(message) if message.offset() < 0 => {
+            // When a batch is acknowledged, the client counts those before it as delivered too, without an
+            // offset ("implicit acknowledgement"). That holds if the partition's leader knows the client,
+            // since it then takes no batch out of sequence. One that does not know it yet may have refused
+            // the first batch, as not being the leader yet, and taken the second.
+            Ok(message) if message.offset() < 0 && !flight.track.knows(self.generation) => {
                 self.metrics.delivery_failed("ImplicitAcknowledgement".to_owned());
                 flight.land(Landing::Failed);
             }
-            Ok(_) => {
+            Ok(message) => {
+                if message.offset() >= 0 {
+                    flight.track.get_to_know(self.generation);
+                }
                 self.metrics.publish_duration.observe(flight.since.elapsed().as_secs_f64());
                 flight.land(Landing::Acknowledged);
             }
@@ -330,7 +356,7 @@ impl Producer {
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) brokers: usize,
-    /// Name and number of partitions of the topics that are there.
+    /// Name and number of partitions of the topics; none of one that is not there.
     pub(super) partitions: Vec<(String, usize)>,
     /// The first thing that is wrong.
     pub(super) problem: Option<String>,
@@ -338,11 +364,12 @@ pub(super) struct Probe {
 
 impl Probe {
     fn look_at(&mut self, client: &Client, topic: &str, timeout: Duration) -> Result<(), String> {
-        let metadata = client.client().fetch_metadata(Some(topic), timeout).map_err(|error| error.to_string())?;
+        let metadata = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout))
+            .map_err(|error| error.to_string())?;
         self.brokers = metadata.brokers().len();
         let found = metadata.topics().first().filter(|found| found.error().is_none());
+        self.partitions.push((topic.to_owned(), found.map_or(0, |found| found.partitions().len())));
         let found = found.ok_or_else(|| format!("the topic {topic} is not there"))?;
-        self.partitions.push((topic.to_owned(), found.partitions().len()));
         match found.partitions().iter().any(|partition| partition.leader() < 0) {
             true => Err(format!("the topic {topic} has a partition without a leader")),
             false => Ok(()),
@@ -351,7 +378,9 @@ impl Probe {
 }
 
 fn connect(settings: &KafkaSettings, refused: &Refusals, metrics: &Arc<Metrics>) -> Result<Client, StartError> {
+    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
     let callbacks = Callbacks {
+        generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
         metrics: Arc::clone(metrics),
         refused: Mutex::new(refused.clone()),
         failed_for_good: AtomicBool::new(false),

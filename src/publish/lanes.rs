@@ -88,11 +88,13 @@ impl Lanes {
         }
     }
 
-    /// Takes note of how many partitions a topic has, by its name in the cluster.
+    /// Takes note of how many partitions a topic has, by its name in the cluster; none if it is not there.
     pub(super) fn note_partitions(&self, shared: &Arc<Shared>, topic_name: &str, partitions: usize) {
         let Some(lanes) = self.topics.values().find(|lanes| &*lanes.name == topic_name) else { return };
-        if partitions > 0 && lanes.read().current.len() != partitions {
-            lanes.cut(shared, partitions);
+        match partitions {
+            0 => lanes.read().current.iter().for_each(|track| track.forget_client()),
+            _ if lanes.read().current.len() == partitions => {}
+            _ => lanes.cut(shared, partitions),
         }
     }
 

@@ -170,7 +170,8 @@ fn positions(
         From::Last(records) => Offset::OffsetTail(records),
     };
     for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
+        let metadata =
+            kafka::ask(TIMEOUT, |timeout| consumer.fetch_metadata(Some(topic), timeout)).map_err(unreachable)?;
         let found = metadata.topics().first().filter(|found| found.error().is_none());
         for partition in found.ok_or_else(|| ReadError::NoTopic(topic.clone()))?.partitions() {
             list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Client)?;
@@ -178,7 +179,9 @@ fn positions(
     }
     match from {
         From::Beginning | From::End | From::Last(_) => Ok(list),
-        From::Time(_) => consumer.offsets_for_times(list, TIMEOUT).map_err(unreachable),
+        From::Time(_) => {
+            kafka::ask(TIMEOUT, |timeout| consumer.offsets_for_times(list.clone(), timeout)).map_err(unreachable)
+        }
     }
 }
 
@@ -191,7 +194,7 @@ fn outstanding(
     let mut outstanding = HashMap::new();
     for element in list.elements() {
         let (topic, partition) = (element.topic(), element.partition());
-        let ends = consumer.fetch_watermarks(topic, partition, TIMEOUT);
+        let ends = kafka::ask(TIMEOUT, |timeout| consumer.fetch_watermarks(topic, partition, timeout));
         let (low, high) = ends.map_err(|error| ReadError::Unreachable(settings.bootstrap_servers.clone(), error))?;
         let start = match element.offset() {
             Offset::Beginning => low,

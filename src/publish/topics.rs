@@ -84,7 +84,7 @@ fn look_at(
     let mut states = Vec::new();
     for info in topics {
         let name = full_name(settings, info);
-        let metadata = client.client().fetch_metadata(Some(&name), TIMEOUT);
+        let metadata = kafka::ask(TIMEOUT, |timeout| client.client().fetch_metadata(Some(&name), timeout));
         let metadata = metadata.map_err(|source| unreachable(settings, source))?;
         let found = metadata.topics().first().filter(|topic| topic.error().is_none());
         let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
@@ -141,7 +141,8 @@ pub async fn create_missing_of(
         return Ok(Vec::new());
     }
     let admin = admin(settings)?;
-    let metadata = admin.inner().fetch_metadata(None, TIMEOUT).map_err(|source| unreachable(settings, source))?;
+    let metadata = kafka::ask(TIMEOUT, |timeout| admin.inner().fetch_metadata(None, timeout))
+        .map_err(|source| unreachable(settings, source))?;
     create(&admin, &missing, metadata.brokers().len()).await
 }
 
