@@ -131,7 +131,8 @@ impl Fact<'_> {
         }
     }
 
-    fn event_id(&self, provider: &str, account_id: &str) -> EventId {
+    /// Identity of the fact, as an account of a provider tells it.
+    pub fn event_id(&self, provider: &str, account_id: &str) -> EventId {
         let compute =
             |identity: &Identity<'_>| EventId::compute(provider, account_id, self.kind().info().id_name, identity);
         match self {

@@ -21,10 +21,10 @@ use crate::ingest::Ingest;
 
 /// Idle connections are kept longer than most proxies keep theirs, so that it is never us who closes
 /// one on which a webhook is just arriving.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Enough waiting connections for a burst after a restart.
-const BACKLOG: u32 = 2048;
+pub const BACKLOG: u32 = 2048;
 
 /// A server that listens, and its task.
 pub struct Listening {

@@ -74,7 +74,7 @@ pub(super) fn ask<T>(timeout: Duration, question: impl Fn(Duration) -> KafkaResu
 const ASK_PAUSE: Duration = Duration::from_millis(50);
 
 /// The producer's own settings. Those after the user's properties are the ones nobody may change.
-fn producer_config(settings: &KafkaSettings) -> ClientConfig {
+pub fn producer_config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = client_config(settings);
     let given = |name: &str| settings.properties.iter().any(|(known, _)| known == name);
     for (name, default) in [("compression.type", "lz4"), ("linger.ms", "0")] {
