@@ -7,6 +7,13 @@
 #   TEST_THREADS     in-process tests at a time; they wait more than they compute [8]
 #   DRILL_SECONDS    how long the faults of the drill last together    [600; 180 of drill-short]
 #                    more of the drill's variables are in docs/reliability.md
+#   BENCH_SECONDS    how long each run of `make bench` is measured     [1.5]
+#   BENCH_ROUNDS     runs of each of the two programs, in turn         [3]
+#   BENCH_WEBHOOKS   webhooks to send, separated by commas             [all; vonage-status for memory and spool]
+#   BENCH_CONNECTIONS  numbers of connections                          [1,64,256]
+#   BENCH_BROKERS    embedded, kafka                                   [embedded,kafka]
+#   BENCH_LINGER_MS  values of linger.ms for both programs             [the default]
+#   BENCH_EVENTS     events of `make bench-memory`                     [1000000]
 #   FUZZ_SECONDS     time for each fuzz target                         [20]
 #   FUZZ_TARGETS     the fuzz targets to run                           [all of fuzz/fuzz_targets]
 #   KAFKA_HOME       an installed Apache Kafka for the broker tests    [fetched into the cache]
@@ -28,7 +35,8 @@ KAFKA_CACHE := $(abspath $(CACHE))/kafka-$(KAFKA_VERSION)
 heading = @printf '\n==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt clippy doc unit doctest broker-test drill drill-short examples fuzz schemas kafka
+.PHONY: help build run test fmt clippy doc unit doctest broker-test drill drill-short examples fuzz schemas kafka \
+	bench bench-memory bench-spool bench-check bench-accept
 
 # Cargo uses all cores by itself; two of these side by side would only wait for each other.
 .NOTPARALLEL:
@@ -44,7 +52,7 @@ build: ## builds the optimised program
 run: ## runs the program with an embedded broker and demo sources
 	$(CARGO) run $(CARGO_FLAGS) --release -- dev
 
-test: fmt clippy doc unit doctest broker-test drill-short ## runs every check and test, as CI does
+test: fmt clippy doc unit doctest bench-check broker-test drill-short ## runs every check and test, as CI does
 	$(call heading,all checks and tests have passed)
 
 fmt: ## checks the formatting
@@ -96,6 +104,27 @@ fuzz: ## runs each fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 		printf '\n==> fuzz %s\n' "$$target"; \
 		$(CARGO) +nightly fuzz run --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
+
+bench: ## measures the program beside a floor that does the least possible, in about ten minutes
+	$(call heading,bench)
+	$(CARGO) bench $(CARGO_FLAGS) --bench load
+
+bench-memory: ## measures the program's memory over a million events
+	$(call heading,memory)
+	BENCH_WEBHOOKS=$${BENCH_WEBHOOKS:-vonage-status} $(CARGO) bench $(CARGO_FLAGS) --bench load -- memory
+
+bench-spool: ## measures the spool while Kafka is away, and its drain
+	$(call heading,spool)
+	BENCH_WEBHOOKS=$${BENCH_WEBHOOKS:-vonage-status} $(CARGO) bench $(CARGO_FLAGS) --bench load -- spool
+
+stages = $(CARGO) --config benches/stages/cargo.toml bench $(CARGO_FLAGS) --profile dev --bench stages
+
+bench-check: ## counts the instructions of each stage with valgrind, and fails if they have grown
+	$(call heading,instructions of each stage)
+	$(stages)
+
+bench-accept: ## writes the instructions of each stage as the new limits
+	$(stages) -- accept
 
 schemas: ## writes the JSON Schemas and the AsyncAPI document to schemas/
 	$(CARGO) run $(CARGO_FLAGS) -- schemas --out schemas
