@@ -19,6 +19,10 @@ mod brokers {
 }
 use brokers::kafka;
 
+/// The program's allocator, for the floor.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "../../tests/drill/watchdog.rs"]
 mod watchdog;
 

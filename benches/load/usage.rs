@@ -19,7 +19,7 @@ pub(crate) struct Memory {
 /// Processor time of a process, its own and the system's for it, over all its threads.
 pub(crate) fn processor_time(process_id: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap();
-    // The second field is the program's name in parentheses, which may hold spaces (proc_pid_stat(5)).
+    // The second field is the program's name in parentheses, which may hold spaces (proc(5)).
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u32>().unwrap());
     TICK * ticks.sum::<u32>()
@@ -34,7 +34,7 @@ pub(crate) fn memory(process_id: u32) -> Memory {
     Memory { resident_mib: of("VmRSS"), peak_mib: of("VmHWM") }
 }
 
-/// Lets the peak begin anew (proc_pid_clear_refs(5)).
+/// Lets the peak begin anew (`clear_refs` in proc(5)).
 pub(crate) fn forget_peak(process_id: u32) {
     fs::write(format!("/proc/{process_id}/clear_refs"), "5").unwrap();
 }
