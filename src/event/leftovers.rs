@@ -133,6 +133,10 @@ impl Writer<'_> {
         inherited: Class,
         depth: usize,
     ) -> Result<bool, TooLarge> {
+        // Most members were used, and neither their names nor their classes are needed.
+        if is_settled(member) {
+            return Ok(false);
+        }
         let start = self.out.len();
         let path_length = self.path.len();
         if !self.path.is_empty() {
@@ -163,9 +167,6 @@ impl Writer<'_> {
     fn member_value(&mut self, member: &Member<'_>, class: Class, depth: usize) -> Result<bool, TooLarge> {
         if let Some(opened) = member.opened() {
             return self.object(opened, class, depth + 1);
-        }
-        if member.is_used() || is_empty(&member.value) {
-            return Ok(false);
         }
         match &member.value {
             Value::Json(raw) => self.value(raw, class, depth + 1),
