@@ -41,7 +41,10 @@ pub(crate) fn run(settings: &Settings) {
     broker.go_down();
     // A lone request to each partition finds out that Kafka is away.
     target.run(256, OUTAGE_BEGINS, 4096);
-    println!("| {} connections | events/s into the spool | p50 ms | p99 ms |\n| --: | --: | --: | --: |", webhook.name);
+    println!(
+        "\n| {} connections | events/s into the spool | p50 ms | p99 ms |\n| --: | --: | --: | --: |",
+        webhook.name
+    );
     for connections in settings.connections.iter().filter(|connections| webhook.fits(**connections)) {
         target.warm_up(*connections);
         let report = target.run_for(*connections, settings.duration).report;
@@ -71,7 +74,7 @@ fn drain(target: &mut Target, broker: &mut Embedded) {
     let seconds = started.elapsed().as_secs_f64();
     let drained = target.metric("trunkline_spool_drained_total") - drained_before;
     println!(
-        "{waiting:.0} events waited; drained {:.0} events/s over {seconds:.1} s while taking {:.0} webhooks/s",
+        "\n{waiting:.0} events waited; drained {:.0} events/s over {seconds:.1} s while taking {:.0} webhooks/s",
         drained / seconds,
         count(taken) / seconds
     );
