@@ -1,7 +1,10 @@
 //! The embedded broker of `trunkline dev` and of the tests: librdkafka's mock cluster, which speaks
 //! Kafka's protocol on a loopback port. It keeps a few megabytes a partition, and nothing after a stop.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
 use crate::event::kind;
@@ -24,6 +28,9 @@ pub enum EmbeddedError {
     /// The mock cluster.
     #[error("the embedded broker could not be started")]
     Start(#[source] KafkaError),
+    /// Its port.
+    #[error("the embedded broker's port can not be kept")]
+    Port(#[source] io::Error),
     /// Its thread ended.
     #[error("the embedded broker's thread has ended")]
     Gone,
@@ -35,6 +42,8 @@ pub struct EmbeddedBroker {
     bootstrap_servers: String,
     commands: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
+    /// While the broker is down.
+    kept_port: Mutex<Option<Socket>>,
 }
 
 impl EmbeddedBroker {
@@ -57,7 +66,7 @@ impl EmbeddedBroker {
         let thread = std::thread::Builder::new().name("embedded-broker".to_owned()).spawn(run);
         let thread = thread.map_err(|_| EmbeddedError::Gone)?;
         let bootstrap_servers = start.recv().map_err(|_| EmbeddedError::Gone)??;
-        Ok(Self { bootstrap_servers, commands: Some(commands), thread: Some(thread) })
+        Ok(Self { bootstrap_servers, commands: Some(commands), thread: Some(thread), kept_port: Mutex::new(None) })
     }
 
     /// `host:port` for any Kafka client on this machine.
@@ -68,9 +77,12 @@ impl EmbeddedBroker {
     /// Makes the broker unreachable.
     ///
     /// # Errors
-    /// When the cluster does not do it.
+    /// When the cluster does not do it, or its port can not be kept.
     pub fn go_down(&self) -> Result<(), EmbeddedError> {
-        self.ask(|cluster| cluster.broker_down(BROKER))?.map_err(EmbeddedError::Start)
+        self.ask(|cluster| cluster.broker_down(BROKER))?.map_err(EmbeddedError::Start)?;
+        let kept = keep(&self.bootstrap_servers).map_err(EmbeddedError::Port)?;
+        self.kept_port.lock().unwrap_or_else(PoisonError::into_inner).replace(kept);
+        Ok(())
     }
 
     /// Makes the broker reachable again, with what it held.
@@ -78,6 +90,7 @@ impl EmbeddedBroker {
     /// # Errors
     /// When the cluster does not do it.
     pub fn come_up(&self) -> Result<(), EmbeddedError> {
+        self.kept_port.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.ask(|cluster| cluster.broker_up(BROKER))?.map_err(EmbeddedError::Start)
     }
 
@@ -127,6 +140,16 @@ impl Drop for EmbeddedBroker {
             tracing::error!("the embedded broker's thread had panicked");
         }
     }
+}
+
+/// Takes a port without listening at it: connections are refused, and nobody else gets it. Otherwise a
+/// client that tries to connect may be given this very port, and the broker could not have it back.
+fn keep(address: &str) -> io::Result<Socket> {
+    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn cluster(topics: &[String], partitions: i32) -> Result<Cluster, KafkaError> {
