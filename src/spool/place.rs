@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::error::SpoolError;
 use crate::event::time::Time;
@@ -25,6 +26,22 @@ pub(super) struct Place {
     _lock: File,
 }
 
+/// How long a lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// A lock that was given back may last a little longer: the process that had it may be about to end, or
+/// may just have started another one, which holds the file until it has become that other program.
+fn lock_soon(lock: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
+            outcome => return outcome,
+        }
+    }
+}
+
 impl Place {
     /// Takes hold of a directory, making it if need be.
     pub(super) fn claim(dir: &Path) -> Result<Self, SpoolError> {
@@ -32,7 +49,7 @@ impl Place {
         create_directory(&dir)?;
         let path = dir.join(LOCK);
         let lock = open_private(&path)?;
-        match lock.try_lock() {
+        match lock_soon(&lock) {
             Ok(()) => Ok(Self { dir, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(SpoolError::InUse { dir }),
             Err(TryLockError::Error(error)) => Err(SpoolError::io(&path, error)),
