@@ -1,7 +1,7 @@
 //! The producer: librdkafka, configured so that nothing is lost, doubled or put out of order.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -142,8 +142,6 @@ pub(super) struct Callbacks {
     metrics: Arc<Metrics>,
     refused: Mutex<Refusals>,
     failed_for_good: AtomicBool,
-    /// Tells this client from those before it.
-    generation: u64,
 }
 
 impl ClientContext for Callbacks {
@@ -180,17 +178,14 @@ impl ProducerContext for Callbacks {
         self.metrics.unacknowledged.dec();
         match result {
             // When a batch is acknowledged, the client counts those before it as delivered too, without an
-            // offset ("implicit acknowledgement"). That holds if the partition's leader knows the client,
-            // since it then takes no batch out of sequence. One that does not know it yet may have refused
-            // the first batch, as not being the leader yet, and taken the second.
-            Ok(message) if message.offset() < 0 && !flight.track.knows(self.generation) => {
+            // offset ("implicit acknowledgement"). A leader that has just changed may have refused the first
+            // batch and taken the second, so only an offset proves that a record was appended. A record that
+            // was there all the same is published once more, under the same id.
+            Ok(message) if message.offset() < 0 => {
                 self.metrics.delivery_failed("ImplicitAcknowledgement".to_owned());
                 flight.land(Landing::Failed);
             }
-            Ok(message) => {
-                if message.offset() >= 0 {
-                    flight.track.get_to_know(self.generation);
-                }
+            Ok(_) => {
                 self.metrics.publish_duration.observe(flight.since.elapsed().as_secs_f64());
                 flight.land(Landing::Acknowledged);
             }
@@ -378,9 +373,7 @@ impl Probe {
 }
 
 fn connect(settings: &KafkaSettings, refused: &Refusals, metrics: &Arc<Metrics>) -> Result<Client, StartError> {
-    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
     let callbacks = Callbacks {
-        generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
         metrics: Arc::clone(metrics),
         refused: Mutex::new(refused.clone()),
         failed_for_good: AtomicBool::new(false),

@@ -92,7 +92,7 @@ impl Lanes {
     pub(super) fn note_partitions(&self, shared: &Arc<Shared>, topic_name: &str, partitions: usize) {
         let Some(lanes) = self.topics.values().find(|lanes| &*lanes.name == topic_name) else { return };
         match partitions {
-            0 => lanes.read().current.iter().for_each(|track| track.forget_client()),
+            0 => {}
             _ if lanes.read().current.len() == partitions => {}
             _ => lanes.cut(shared, partitions),
         }

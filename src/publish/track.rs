@@ -1,6 +1,5 @@
 //! A lane at work: the state machine under a lock, with Kafka's client and the spool around it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -20,16 +19,7 @@ pub(super) struct Track {
     pub(super) topic_name: Arc<str>,
     /// The partition.
     pub(super) partition: i32,
-    /// The client that the partition's leader has acknowledged something to; 0 for none.
-    known_client: AtomicU64,
-    /// When that was last.
-    known_at: AtomicU64,
-    started: Instant,
 }
-
-/// Brokers forget a client that has been silent for a day, unless they are told otherwise
-/// (`producer.id.expiration.ms`). It is not relied on for as long.
-const KNOWN_FOR_S: u64 = 3600;
 
 /// How Kafka's client ends an event's flight.
 #[derive(Debug)]
@@ -54,25 +44,7 @@ impl Track {
         // Kafka counts partitions in 32 bits with a sign.
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
         let (lane, shared, topic_name) = (Mutex::new(lane), Arc::clone(shared), Arc::clone(topic_name));
-        let (known_client, known_at) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { lane, shared, topic_name, partition, known_client, known_at, started: Instant::now() })
-    }
-
-    /// The partition's leader has acknowledged something to this client, and told its offset.
-    pub(super) fn get_to_know(&self, client: u64) {
-        self.known_at.store(self.started.elapsed().as_secs(), Ordering::Relaxed);
-        self.known_client.store(client, Ordering::Release);
-    }
-
-    /// Whether the partition's leader knows this client, and so keeps its batches in sequence.
-    pub(super) fn knows(&self, client: u64) -> bool {
-        let known = self.known_client.load(Ordering::Acquire) == client;
-        known && self.started.elapsed().as_secs().saturating_sub(self.known_at.load(Ordering::Relaxed)) < KNOWN_FOR_S
-    }
-
-    /// The topic is another one now, or may become one.
-    pub(super) fn forget_client(&self) {
-        self.known_client.store(0, Ordering::Release);
+        Arc::new(Self { lane, shared, topic_name, partition })
     }
 
     /// Takes an event. Its number and its place in the queue are given in one critical section.

@@ -140,7 +140,13 @@ impl Service {
         }
     }
 
+    /// Everything in a topic. What was answered 200 may be in the spool yet, so that is waited for.
     pub(crate) fn records(&self, topic: &str) -> Vec<ReadRecord> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.app.ingest.publisher().spool().events > 0 {
+            assert!(Instant::now() < deadline, "the spool is never empty");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         records(&self.bootstrap_servers, topic)
     }
 }
@@ -179,6 +185,17 @@ pub(crate) fn sign(body: Vec<u8>) -> SignedRequest {
     (providers::find("vonage").unwrap().sign)(&credentials, Time::now(), body)
 }
 
+/// Opens a topic from its beginning, as soon as its partitions have leaders.
+fn open(settings: &KafkaSettings, topic: &str, deadline: Instant) -> Reader {
+    loop {
+        match Reader::open(settings, &[format!("telecom.{topic}")], From::Beginning) {
+            Ok(reader) => return reader,
+            Err(error) => assert!(Instant::now() < deadline, "{topic} can not be opened: {error:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Everything in a topic, in the order of its partitions.
 pub(crate) fn records(bootstrap_servers: &str, topic: &str) -> Vec<ReadRecord> {
     let settings = KafkaSettings {
@@ -189,8 +206,8 @@ pub(crate) fn records(bootstrap_servers: &str, topic: &str) -> Vec<ReadRecord> {
         envelope: Mode::Binary,
         properties: Vec::new(),
     };
-    let mut reader = Reader::open(&settings, &[format!("telecom.{topic}")], From::Beginning).unwrap();
     let deadline = Instant::now() + PATIENCE;
+    let mut reader = open(&settings, topic, deadline);
     let mut records = Vec::new();
     while !reader.is_at_end() {
         assert!(Instant::now() < deadline, "{topic} can not be read to its end");
