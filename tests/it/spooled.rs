@@ -175,6 +175,11 @@ async fn a_spool_whose_directory_has_gone_keeps_nothing_and_says_so() {
     app.wait_for_unacknowledged(0.0).await;
     assert_eq!(app.post(&status()).await.status, 200);
     assert_eq!(app.records(STATUS).len(), 3);
+    wait_until("nothing is counted that was refused", async || {
+        let state = app.spool_state().await;
+        state["events"] == json!(0) && state["bytes"] == json!(0)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,8 @@ pub(in crate::publish) struct Writer {
     options: Option<Options>,
     known: Arc<Known>,
     store: Option<Store>,
+    /// What the rows and the quarantine count; the rest of what is used is reserved.
+    stored_bytes: u64,
     /// Rows whose deletion could not be written yet, with their bytes.
     undeleted: Vec<(u64, u64)>,
     /// Events that could not be kept and whose deletion is on its way all the same.
@@ -118,8 +120,15 @@ impl Writer {
         options: Option<Options>,
     ) -> Result<(Self, Option<Found>), SpoolError> {
         let known = Arc::clone(&spooler.known);
-        let mut writer =
-            Self { options, known, store: None, undeleted: Vec::new(), orphans: HashSet::new(), adopt: None };
+        let mut writer = Self {
+            options,
+            known,
+            store: None,
+            stored_bytes: 0,
+            undeleted: Vec::new(),
+            orphans: HashSet::new(),
+            adopt: None,
+        };
         let Some(options) = &writer.options else {
             writer.known.set_problem(Some("there is no spool".to_owned()));
             return Ok((writer, Some(Found::default())));
@@ -174,8 +183,9 @@ impl Writer {
                 batch.followups.drain(..).for_each(|followup| self.done(followup));
             }
             Err(error) => {
-                self.failed(error);
-                return self.refuse(batch);
+                // The refused batch first: what a reopened spool holds is counted anew.
+                self.refuse(batch);
+                return self.failed(error);
             }
         }
         batch.readings.into_iter().for_each(|reading| self.read(reading));
@@ -194,17 +204,20 @@ impl Writer {
         batch.readings.into_iter().for_each(|reading| self.read(reading));
     }
 
-    fn done(&self, followup: Followup) {
+    fn done(&mut self, followup: Followup) {
         match followup {
-            Followup::Appended { track, number, .. } => {
+            Followup::Appended { track, number, bytes, .. } => {
+                self.stored_bytes += bytes;
                 self.known.events.fetch_add(1, Ordering::AcqRel);
                 track.stored(number);
             }
             Followup::Deleted { bytes, .. } => {
+                self.stored_bytes = self.stored_bytes.saturating_sub(bytes);
                 self.known.events.fetch_sub(1, Ordering::AcqRel);
                 self.known.used_bytes.fetch_sub(bytes, Ordering::AcqRel);
             }
-            Followup::Quarantined { track, was_row, mut parcel, .. } => {
+            Followup::Quarantined { track, was_row, mut parcel, facts, .. } => {
+                self.stored_bytes += if was_row { 0 } else { facts.bytes };
                 self.known.quarantined.fetch_add(1, Ordering::AcqRel);
                 self.known.events.fetch_sub(u64::from(was_row), Ordering::AcqRel);
                 track.durable(&mut parcel, Way::Spooled);
@@ -222,6 +235,10 @@ impl Writer {
                     self.known.used_bytes.fetch_add(bytes, Ordering::AcqRel);
                     self.orphans.insert(number);
                 }
+            }
+            // What was to be kept and deleted in one batch was never there.
+            Followup::Deleted { number, bytes } if self.orphans.remove(&number) => {
+                self.known.used_bytes.fetch_sub(bytes, Ordering::AcqRel);
             }
             Followup::Deleted { number, bytes } => self.undeleted.push((number, bytes)),
             Followup::Quarantined { track, number, facts, was_row, parcel } => {
@@ -264,7 +281,12 @@ impl Writer {
         self.known.events.store(events, Ordering::Release);
         self.known.quarantined.store(opened.quarantined, Ordering::Release);
         let bytes = opened.rows.iter().map(|row| row.bytes).sum::<u64>() + opened.quarantined_bytes;
-        self.known.used_bytes.store(bytes, Ordering::Release);
+        // What is reserved by events on their way stays so. The difference may be negative.
+        self.known.used_bytes.fetch_add(bytes.wrapping_sub(self.stored_bytes), Ordering::AcqRel);
+        self.stored_bytes = bytes;
+        // Rows that a damaged spool has lost need no deletion.
+        let is_there = |number: &u64| opened.rows.binary_search_by_key(number, |row| row.number).is_ok();
+        self.undeleted.retain(|(number, _)| is_there(number));
         self.known.set_problem(None);
         self.store = Some(opened.store);
         Found { rows: opened.rows, partitions: opened.partitions, highest_number: opened.highest_number }
