@@ -8,6 +8,7 @@ use serde::Serialize;
 pub mod address;
 pub mod call;
 pub mod envelope;
+pub mod headers;
 pub mod id;
 pub mod kind;
 pub mod leftovers;

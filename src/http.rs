@@ -18,6 +18,7 @@ pub mod webhook;
 
 use crate::config::ServerSettings;
 use crate::ingest::Ingest;
+use crate::publish::mailbox;
 
 /// Idle connections are kept longer than most proxies keep theirs, so that it is never us who closes
 /// one on which a webhook is just arriving.
@@ -72,7 +73,11 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn serve_webhooks(settings: &ServerSettings, listener: TcpListener, ingest: &Arc<Ingest>) -> io::Result<Listening> {
     let address = listener.local_addr()?;
     let state = web::Data::new(webhook::State::new(settings, Arc::clone(ingest)));
-    let app = move || App::new().app_data(state.clone()).default_service(web::to(webhook::receive));
+    // Called on each worker's thread.
+    let app = move || {
+        actix_web::rt::spawn(mailbox::carry());
+        App::new().app_data(state.clone()).default_service(web::to(webhook::receive))
+    };
     let mut server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .backlog(BACKLOG)

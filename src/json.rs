@@ -7,9 +7,12 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::ops::Deref;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+pub mod write;
 
 /// Text borrowed from a request where it needed no unescaping.
 pub type Text<'a> = Cow<'a, str>;
@@ -158,12 +161,13 @@ impl<'a> Member<'a> {
             return Some(opened);
         }
         let Value::Json(raw) = self.value else { return None };
-        let parsed = Members::parse(raw.get()).ok()?;
+        // Asking the parser would cost more: it writes an error about any other value.
+        let parsed = raw.get().starts_with('{').then(|| Members::parse(raw.get()).ok())??;
         Some(self.opened.get_or_init(|| parsed))
     }
 
     fn take(&self, text: Option<Text<'a>>) -> Option<Text<'a>> {
-        let text = text.filter(|text| !text.trim().is_empty())?;
+        let text = text.filter(|text| text.chars().any(|character| !character.is_whitespace()))?;
         self.used.set(true);
         Some(text)
     }
@@ -242,7 +246,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::with_capacity(12);
-        while let Some(name) = map.next_key_seed(NameSeed)? {
+        while let Some(JsonText(name)) = map.next_key()? {
             if list.len() == MAX_MEMBERS {
                 return Err(serde::de::Error::custom("more than 4096 members in one object"));
             }
@@ -252,30 +256,40 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 }
 
-/// Reads a member's name without copying it where it needs no unescaping.
-struct NameSeed;
+/// A JSON string or name, which is read without a copy where it needs no unescaping. (`Cow` itself is
+/// always read into a copy inside an `Option`.)
+#[derive(Debug, PartialEq, Eq)]
+pub struct JsonText<'a>(pub Text<'a>);
 
-impl<'de> DeserializeSeed<'de> for NameSeed {
-    type Value = Text<'de>;
+impl Deref for JsonText<'_> {
+    type Target = str;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 
-impl<'de> Visitor<'de> for NameSeed {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor).map(Self)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
     type Value = Text<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a member name")
+        formatter.write_str("a string")
     }
 
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
     }
 }
 

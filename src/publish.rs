@@ -26,6 +26,7 @@ pub mod kafka;
 mod kept;
 pub mod lane;
 mod lanes;
+pub mod mailbox;
 mod parcel;
 pub mod partition;
 pub mod raw;
@@ -212,7 +213,7 @@ impl Publisher {
             Policy::Strict => kafka_patience,
         };
         let fresh = match self.core.reserve(&records) {
-            Some(memory) => self.core.accept(records, memory, &ticket, origin, Instant::now() + kafka_patience),
+            Some(memory) => self.core.accept(records, memory, &ticket, origin, kafka_patience),
             None => {
                 records.iter().for_each(|_| ticket.settle(false));
                 records.len()
@@ -339,7 +340,7 @@ impl Core {
 
     /// Room for all of a request's records. Where some of them would go to the spool, there must be room
     /// for all of them there too.
-    fn reserve(&self, records: &[Record]) -> Option<Vec<Reservation>> {
+    fn reserve(&self, records: &[Record]) -> Option<Reservation> {
         let bytes = records.iter().map(|record| record.bytes() as u64).sum();
         if records.len() > 1 && self.shared.metrics.lanes_open.get() > 0 && !self.shared.spool.has_room(bytes) {
             return None;
@@ -351,14 +352,16 @@ impl Core {
     fn accept(
         &self,
         records: Vec<Record>,
-        memory: Vec<Reservation>,
+        mut memory: Reservation,
         ticket: &Arc<Ticket>,
         origin: &Arc<Origin>,
-        deadline: Instant,
+        kafka_patience: Duration,
     ) -> usize {
         let now = Instant::now();
+        let deadline = now + kafka_patience;
         let mut fresh = 0;
-        for (record, memory) in records.into_iter().zip(memory) {
+        for record in records {
+            let memory = memory.share_of(&record);
             match record.identity.map_or(Admission::New, |key| self.shared.window.admit(key, ticket)) {
                 Admission::Durable => ticket.settle(true),
                 Admission::Stalled => ticket.settle(false),

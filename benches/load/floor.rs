@@ -153,7 +153,7 @@ impl Floor {
             let headers = record
                 .headers
                 .iter()
-                .fold(none, |headers, (name, value)| headers.insert(Header { key: name, value: Some(value.as_str()) }));
+                .fold(none, |headers, (name, value)| headers.insert(Header { key: name, value: Some(value) }));
             let message = BaseRecord::with_opaque_to(topic, Arc::clone(&delivery))
                 .key(&record.key)
                 .payload(&record.value)

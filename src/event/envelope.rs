@@ -1,16 +1,16 @@
 //! Writing an event as one Kafka record: CloudEvents 1.0 headers and a self-contained JSON value.
 
-use std::borrow::Cow;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use super::headers::Headers;
 use super::id::{EventId, FactHash};
 use super::kind::{Kind, KindInfo, SCHEMA_VERSION, TopicInfo};
 use super::leftovers;
 use super::privacy::Privacy;
 use super::time::Time;
 use super::{Event, Fact, OccurrenceSource};
+use crate::json::write;
 
 /// RFC 3986 unreserved characters stay as they are in the account's part of `ce_source`.
 const ACCOUNT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -51,31 +51,6 @@ pub struct Origin<'o> {
     pub ingest: &'o Ingest<'o>,
 }
 
-/// Names and values of a record's headers. The names are constants, but for those of a record that
-/// another version of the program has written.
-pub type Headers = Vec<(Cow<'static, str>, String)>;
-
-/// The names of all headers that records are given here.
-const HEADER_NAMES: [&str; 11] = [
-    "ce_specversion",
-    "ce_id",
-    "ce_source",
-    "ce_type",
-    "ce_subject",
-    "ce_time",
-    "ce_dataschema",
-    "ce_recordedtime",
-    "ce_facthash",
-    "ce_partitionkey",
-    "content-type",
-];
-
-/// A header's name that was read from somewhere, without a copy if it is one of ours.
-pub fn header_name(name: &str) -> Cow<'static, str> {
-    let known = HEADER_NAMES.iter().find(|known| **known == name);
-    known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
-}
-
 /// One record, ready to be produced. It owns everything, so that it outlives its request.
 #[derive(Debug)]
 pub struct Record {
@@ -83,7 +58,7 @@ pub struct Record {
     pub topic: &'static TopicInfo,
     /// The Kafka key.
     pub key: String,
-    /// Names and values of the headers.
+    /// The headers.
     pub headers: Headers,
     /// The value.
     pub value: Vec<u8>,
@@ -96,8 +71,7 @@ pub struct Record {
 impl Record {
     /// The memory that the record's texts take.
     pub fn bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(_, value)| value.len()).sum();
-        self.key.len() + headers + self.value.len()
+        self.key.len() + self.headers.value_bytes() + self.value.len()
     }
 }
 
@@ -136,33 +110,33 @@ impl Event<'_> {
         let id = self.fact.event_id(origin.provider, &self.account_id);
         let fact_hash = self.fact.fact_hash();
         self.fact.redact(privacy);
-        let attributes = self.attributes(info, id, fact_hash, origin);
+        let mut headers = self.attributes(info, id, fact_hash, origin);
         let data = self.data(info, id, origin, privacy)?;
         let key = format!("{}:{}:{}", origin.provider, self.account_id, self.fact.subject());
+        headers.push("ce_partitionkey", &key);
+        headers.push("content-type", "application/json");
         let (headers, value) = match mode {
-            Mode::Binary => (binary_headers(attributes, key.clone()), data),
-            Mode::Structured => structured(attributes, &key, &data)?,
+            Mode::Binary => (headers, data),
+            Mode::Structured => structured(&headers, &data),
         };
         Ok(Record { topic: info.topic, key, headers, value, kind: Some(info.kind), identity: Some((id, fact_hash)) })
     }
 
-    /// The CloudEvents attributes, without the partition key.
+    /// The CloudEvents attributes, but for the partition key.
     fn attributes(&self, info: &KindInfo, id: EventId, fact_hash: Option<FactHash>, origin: &Origin<'_>) -> Headers {
         let account = utf8_percent_encode(&self.account_id, ACCOUNT);
-        let received_at = origin.received_at.to_string();
-        let time = self.occurred.at.map_or_else(|| received_at.clone(), |at| at.to_string());
-        let mut attributes = Vec::with_capacity(12);
-        attributes.extend([
-            ("ce_specversion".into(), "1.0".to_owned()),
-            ("ce_id".into(), id.to_string()),
-            ("ce_source".into(), format!("/{}/{account}", origin.provider)),
-            ("ce_type".into(), info.ce_type.to_owned()),
-            ("ce_subject".into(), self.fact.subject().to_owned()),
-            ("ce_time".into(), time),
-            ("ce_dataschema".into(), info.dataschema.to_owned()),
-            ("ce_recordedtime".into(), received_at),
-        ]);
-        attributes.extend(fact_hash.map(|hash| ("ce_facthash".into(), hash.to_string())));
+        let mut attributes = Headers::of_event();
+        attributes.push("ce_specversion", "1.0");
+        attributes.push_printed("ce_id", id);
+        attributes.push_printed("ce_source", format_args!("/{}/{account}", origin.provider));
+        attributes.push("ce_type", info.ce_type);
+        attributes.push("ce_subject", self.fact.subject());
+        attributes.push_printed("ce_time", self.occurred.at.unwrap_or(origin.received_at));
+        attributes.push("ce_dataschema", info.dataschema);
+        attributes.push_printed("ce_recordedtime", origin.received_at);
+        if let Some(hash) = fact_hash {
+            attributes.push_printed("ce_facthash", hash);
+        }
         attributes
     }
 
@@ -189,7 +163,7 @@ impl Event<'_> {
             ingest: origin.ingest,
         };
         let mut out = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut out, &common)?;
+        write::push(&mut out, &common)?;
         match &self.fact {
             Fact::MessageStatus(fact) => append_members(&mut out, fact)?,
             Fact::InboundMessage(fact) => append_members(&mut out, fact)?,
@@ -204,7 +178,7 @@ impl Event<'_> {
         match leftovers::write(&self.leftovers.members, self.leftovers.classes, privacy) {
             Ok(None) => {}
             Ok(Some(object)) => append_member(out, "provider_data", &object),
-            Err(leftovers::TooLarge) => append_member(out, "provider_data_truncated", "true"),
+            Err(leftovers::TooLarge) => append_member(out, "provider_data_truncated", b"true"),
         }
     }
 }
@@ -214,39 +188,33 @@ impl Event<'_> {
 fn append_members(out: &mut Vec<u8>, object: &impl Serialize) -> Result<(), serde_json::Error> {
     out.pop();
     let seam = out.len();
-    serde_json::to_writer(&mut *out, object)?;
+    write::push(out, object)?;
     out[seam] = b',';
     Ok(())
 }
 
-fn append_member(out: &mut Vec<u8>, name: &str, json: &str) {
+fn append_member(out: &mut Vec<u8>, name: &str, json: &[u8]) {
     out.pop();
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
-    out.extend_from_slice(json.as_bytes());
+    out.extend_from_slice(json);
     out.push(b'}');
 }
 
-fn binary_headers(mut attributes: Headers, key: String) -> Headers {
-    attributes.push(("ce_partitionkey".into(), key));
-    attributes.push(("content-type".into(), "application/json".to_owned()));
-    attributes
-}
-
 /// The whole CloudEvent as the value (CloudEvents JSON format). Its attributes have no prefix there.
-fn structured(attributes: Headers, key: &str, data: &[u8]) -> Result<(Headers, Vec<u8>), serde_json::Error> {
-    let mut out = Vec::with_capacity(data.len() + 512);
+fn structured(headers: &Headers, data: &[u8]) -> (Headers, Vec<u8>) {
+    let mut out = Vec::with_capacity(data.len() + 768);
     out.push(b'{');
-    let named = attributes.iter().map(|(name, value)| (name.trim_start_matches("ce_"), value.as_str()));
-    for (name, value) in named.chain([("partitionkey", key), ("datacontenttype", "application/json")]) {
-        serde_json::to_writer(&mut out, name)?;
+    for (name, value) in headers.iter() {
+        let name = if name == "content-type" { "datacontenttype" } else { name.trim_start_matches("ce_") };
+        write::push_string(&mut out, name);
         out.push(b':');
-        serde_json::to_writer(&mut out, value)?;
+        write::push_string(&mut out, value);
         out.push(b',');
     }
     out.extend_from_slice(b"\"data\":");
     out.extend_from_slice(data);
     out.push(b'}');
-    Ok((vec![("content-type".into(), "application/cloudevents+json".to_owned())], out))
+    (Headers::content_type("application/cloudevents+json"), out)
 }

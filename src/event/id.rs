@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::json::write;
+
 /// Ids of the provider are keys and headers in Kafka: longer text is no id.
 const MAX_ID_BYTES: usize = 512;
 
@@ -82,22 +84,10 @@ fn sha256_of_array(array: &[&str]) -> [u8; 32] {
         if index > 0 {
             text.push(b',');
         }
-        append_json_string(&mut text, part);
+        write::push_string(&mut text, part);
     }
     text.push(b']');
     Sha256::digest(&text).into()
-}
-
-/// Appends text as a compact JSON string. Writing to memory does not fail.
-fn append_json_string(out: &mut Vec<u8>, text: &str) {
-    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    if plain {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
-    }
 }
 
 fn first_bytes<const N: usize>(digest: &[u8; 32]) -> [u8; N] {
@@ -117,9 +107,7 @@ macro_rules! printed_as_hex {
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut text = [0_u8; $length];
-                hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
-                formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+                formatter.write_str(printed(&self.0, &mut [0_u8; $length]))
             }
         }
 
@@ -131,10 +119,17 @@ macro_rules! printed_as_hex {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(printed(&self.0, &mut [0_u8; $length]))
             }
         }
     };
+}
+
+/// Lower-case hexadecimal digits, in a place that has room for exactly them.
+fn printed<'t>(bytes: &[u8], text: &'t mut [u8]) -> &'t str {
+    let fits = hex::encode_to_slice(bytes, text).is_ok();
+    debug_assert!(fits, "two digits a byte");
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 printed_as_hex!(EventId, 32);
@@ -211,13 +206,6 @@ mod tests {
     fn ids_are_short_and_have_no_control_characters() {
         assert!(is_id("a") && is_id(&"x".repeat(512)));
         assert!(!is_id("a\u{1b}") && !is_id(&"x".repeat(513)));
-    }
-
-    #[test]
-    fn text_that_needs_escaping_is_hashed_as_json() {
-        let mut plain = Vec::new();
-        append_json_string(&mut plain, "a\"b\\c\u{1}é");
-        assert_eq!(String::from_utf8(plain).unwrap(), "\"a\\\"b\\\\c\\u0001é\"");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! The privacy switches hold here too. A provider's mapping marks its personal members by path; links
 //! to recordings and media are never published, whatever the switches say.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
+use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 
 use super::privacy::{NamePolicy, Privacy, Redacted, TextPolicy};
-use crate::json::{self, Member, Members, Value};
+use crate::json::{self, Member, Members, Value, write};
 
 /// More than this is left out whole, and the event says so.
 const MAX_BYTES: usize = 64 * 1024;
@@ -52,10 +53,18 @@ pub enum Names {
 }
 
 impl Names {
-    fn same(self, marked: &str, path: &str) -> bool {
+    /// A path as it is compared.
+    fn comparable(self, path: &str) -> Cow<'_, str> {
         match self {
-            Self::Exact => marked == path,
-            Self::Folded => fold(marked).eq(fold(path)),
+            Self::Exact => path.into(),
+            Self::Folded => fold(path).collect(),
+        }
+    }
+
+    fn same(self, marked: &str, comparable: &str) -> bool {
+        match self {
+            Self::Exact => marked == comparable,
+            Self::Folded => fold(marked).eq(comparable.chars()),
         }
     }
 }
@@ -74,11 +83,11 @@ pub struct TooLarge;
 ///
 /// # Errors
 /// [`TooLarge`] beyond 64 KiB or 32 levels.
-pub fn write(members: &Members<'_>, classes: &Classes, privacy: &Privacy) -> Result<Option<String>, TooLarge> {
+pub fn write(members: &Members<'_>, classes: &Classes, privacy: &Privacy) -> Result<Option<Vec<u8>>, TooLarge> {
     if members.iter().all(|member| is_settled(member)) {
         return Ok(None);
     }
-    let mut writer = Writer { out: String::new(), path: String::new(), classes, privacy };
+    let mut writer = Writer { out: Vec::new(), path: String::new(), classes, privacy };
     let written = writer.object(members, classes.otherwise, 0)?;
     Ok(written.then_some(writer.out))
 }
@@ -99,7 +108,7 @@ fn is_empty(value: &Value<'_>) -> bool {
 }
 
 struct Writer<'w> {
-    out: String,
+    out: Vec<u8>,
     path: String,
     classes: &'w Classes,
     privacy: &'w Privacy,
@@ -112,31 +121,25 @@ impl Writer<'_> {
             return Err(TooLarge);
         }
         let start = self.out.len();
-        let mut separator = '{';
-        let last: HashMap<&str, usize> = members.iter().enumerate().map(|(at, member)| (&*member.name, at)).collect();
+        let mut separator = b'{';
+        let last: FxHashMap<&str, usize> = members.iter().enumerate().map(|(at, member)| (&*member.name, at)).collect();
         for (index, member) in members.iter().enumerate() {
-            if last[&*member.name] == index && self.member(member, separator, inherited, depth)? {
-                separator = ',';
+            // Most members were used, and neither their names nor their classes are needed.
+            if is_settled(member) || last[&*member.name] != index {
+                continue;
+            }
+            if self.member(member, separator, inherited, depth)? {
+                separator = b',';
             }
         }
         match separator {
-            '{' => self.out.truncate(start),
-            _ => self.out.push('}'),
+            b'{' => self.out.truncate(start),
+            _ => self.out.push(b'}'),
         }
-        Ok(separator == ',')
+        Ok(separator == b',')
     }
 
-    fn member(
-        &mut self,
-        member: &Member<'_>,
-        separator: char,
-        inherited: Class,
-        depth: usize,
-    ) -> Result<bool, TooLarge> {
-        // Most members were used, and neither their names nor their classes are needed.
-        if is_settled(member) {
-            return Ok(false);
-        }
+    fn member(&mut self, member: &Member<'_>, separator: u8, inherited: Class, depth: usize) -> Result<bool, TooLarge> {
         let start = self.out.len();
         let path_length = self.path.len();
         if !self.path.is_empty() {
@@ -145,8 +148,8 @@ impl Writer<'_> {
         self.path.push_str(&member.name);
         let class = self.class_of(&member.name, inherited);
         self.out.push(separator);
-        self.out.push_str(&quoted(&member.name));
-        self.out.push(':');
+        write::push_string(&mut self.out, &member.name);
+        self.out.push(b':');
         let written = self.member_value(member, class, depth)?;
         self.path.truncate(path_length);
         if !written {
@@ -156,7 +159,9 @@ impl Writer<'_> {
     }
 
     fn class_of(&self, name: &str, inherited: Class) -> Class {
-        let marked = self.classes.marked.iter().find(|(path, _)| self.classes.names.same(path, &self.path));
+        let names = self.classes.names;
+        let path = names.comparable(&self.path);
+        let marked = self.classes.marked.iter().find(|(marked, _)| names.same(marked, &path));
         match marked {
             Some((_, class)) => *class,
             None if is_link_name(name) => Class::Link,
@@ -170,7 +175,7 @@ impl Writer<'_> {
         }
         match &member.value {
             Value::Json(raw) => self.value(raw, class, depth + 1),
-            Value::Field(text) => Ok(self.scalar(&quoted(text), text, class)),
+            Value::Field(text) => Ok(self.text(text, class)),
         }
     }
 
@@ -184,9 +189,13 @@ impl Writer<'_> {
             Some(b'[') if !hash_whole => self.array(raw, class, depth),
             Some(b'"') => {
                 let text = json::string_of(raw).unwrap_or_default();
-                Ok(self.scalar(&readable(raw, &text), &text, class))
+                // As received, unless it holds an unpaired surrogate, which consumers could not read.
+                match text.contains('\u{fffd}') {
+                    true => Ok(self.text(&text, class)),
+                    false => Ok(self.scalar(raw.get().as_bytes(), &text, class)),
+                }
             }
-            _ => Ok(self.scalar(raw.get(), raw.get(), class)),
+            _ => Ok(self.scalar(raw.get().as_bytes(), raw.get(), class)),
         }
     }
 
@@ -197,24 +206,30 @@ impl Writer<'_> {
         }
         let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| TooLarge)?;
         let start = self.out.len();
-        let mut separator = '[';
+        let mut separator = b'[';
         for item in items {
             let before = self.out.len();
             self.out.push(separator);
             match self.value(item, class, depth + 1)? {
-                true => separator = ',',
+                true => separator = b',',
                 false => self.out.truncate(before),
             }
         }
         match separator {
-            '[' => self.out.truncate(start),
-            _ => self.out.push(']'),
+            b'[' => self.out.truncate(start),
+            _ => self.out.push(b']'),
         }
-        Ok(separator == ',')
+        Ok(separator == b',')
+    }
+
+    fn text(&mut self, text: &str, class: Class) -> bool {
+        let mut json = Vec::with_capacity(text.len() + 2);
+        write::push_string(&mut json, text);
+        self.scalar(&json, text, class)
     }
 
     /// Writes one string, number or word as its class allows. `json` is its JSON text.
-    fn scalar(&mut self, json: &str, text: &str, class: Class) -> bool {
+    fn scalar(&mut self, json: &[u8], text: &str, class: Class) -> bool {
         let redacted = match class {
             Class::Plain => Redacted::Kept,
             Class::Number => self.privacy.number(text),
@@ -227,31 +242,23 @@ impl Writer<'_> {
             },
         };
         match redacted {
-            Redacted::Kept => self.out.push_str(json),
-            Redacted::Masked(text) | Redacted::Hashed(text) => self.out.push_str(&quoted(&text)),
+            Redacted::Kept => self.out.extend_from_slice(json),
+            Redacted::Masked(text) | Redacted::Hashed(text) => write::push_string(&mut self.out, &text),
             Redacted::Dropped => return false,
         }
         true
     }
 }
 
-/// The string as received, unless it holds an unpaired surrogate, which consumers could not read.
-fn readable(raw: &RawValue, text: &str) -> String {
-    match text.contains('\u{fffd}') {
-        true => quoted(text),
-        false => raw.get().to_owned(),
-    }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 /// Whatever its case and whether its words are joined: `url`, `recordingUrl`, `callback_url`, `_links`.
 fn is_link_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["url", "uri", "href", "_link"].iter().any(|ending| name.ends_with(ending))
-        || ["link", "_links", "_self"].contains(&&*name)
+    let name = name.as_bytes();
+    let ends_with = |ending: &&[u8]| {
+        let last = name.len().checked_sub(ending.len()).and_then(|start| name.get(start..));
+        last.is_some_and(|last| last.eq_ignore_ascii_case(ending))
+    };
+    [&b"url"[..], b"uri", b"href", b"_link"].iter().any(ends_with)
+        || [&b"link"[..], b"_links", b"_self"].iter().any(|link| name.eq_ignore_ascii_case(link))
 }
 
 #[cfg(test)]
@@ -267,7 +274,7 @@ mod tests {
     fn left(json: &str, use_them: impl FnOnce(&Members<'_>), privacy: &Privacy) -> Option<String> {
         let members = Members::parse(json).unwrap();
         use_them(&members);
-        write(&members, &CLASSES, privacy).unwrap()
+        write(&members, &CLASSES, privacy).unwrap().map(|object| String::from_utf8(object).unwrap())
     }
 
     #[test]
@@ -314,7 +321,7 @@ mod tests {
         for name in ["Caller ID number", "Caller ID Number", "callerIdNumber", "caller_id_number"] {
             let json = format!("{{\"{name}\":\"447700900000\",\"x\":1}}");
             let members = Members::parse(&json).unwrap();
-            assert_eq!(write(&members, &FOLDED, &drop).unwrap().unwrap(), r#"{"x":1}"#, "{name}");
+            assert_eq!(write(&members, &FOLDED, &drop).unwrap().unwrap(), br#"{"x":1}"#, "{name}");
         }
     }
 

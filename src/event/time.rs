@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -80,15 +80,74 @@ impl Time {
     }
 }
 
+/// Text of a time. Every event has several, and the general formatter of a time costs several times as much.
+struct Printed {
+    digits: [u8; Printed::MOST],
+    length: usize,
+}
+
+impl Printed {
+    /// Bytes of `2025-12-26T08:11:51.480097Z`.
+    const MOST: usize = 27;
+
+    fn of(time: Time) -> Self {
+        let date = Offset::UTC.to_datetime(time.0);
+        let mut text = Self { digits: [0; Self::MOST], length: 0 };
+        text.number(date.year().unsigned_abs().into(), 4);
+        for (separator, number) in [
+            (b'-', date.month()),
+            (b'-', date.day()),
+            (b'T', date.hour()),
+            (b':', date.minute()),
+            (b':', date.second()),
+        ] {
+            text.byte(separator);
+            text.number(number.unsigned_abs().into(), 2);
+        }
+        text.fraction(date.subsec_nanosecond().unsigned_abs() / 1000);
+        text.byte(b'Z');
+        text
+    }
+
+    /// Six digits of a second at most, and none that says nothing.
+    fn fraction(&mut self, microseconds: u32) {
+        if microseconds > 0 {
+            self.byte(b'.');
+            self.number(microseconds, 6);
+            self.length -= self.digits[..self.length].iter().rev().take_while(|digit| **digit == b'0').count();
+        }
+    }
+
+    fn number(&mut self, number: u32, width: usize) {
+        let mut rest = number;
+        for digit in self.digits[self.length..self.length + width].iter_mut().rev() {
+            // Less than ten.
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.length += width;
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.digits[self.length] = byte;
+        self.length += 1;
+    }
+
+    fn as_str(&self) -> &str {
+        // Nothing but ASCII was written.
+        std::str::from_utf8(&self.digits[..self.length]).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, formatter)
+        formatter.write_str(Printed::of(*self).as_str())
     }
 }
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Printed::of(*self).as_str())
     }
 }
 
@@ -141,6 +200,16 @@ mod tests {
     fn times_documented_as_utc_need_no_zone() {
         let time = Time::parse_utc_without_zone("2013-11-21 17:31:42").unwrap();
         assert_eq!(time.unix_seconds(), 1_385_055_102);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn times_are_printed_as_the_library_prints_them(seconds in YEAR_1_S..=253_402_207_200, us in 0..1_000_000_i64) {
+            for us in [us, us - us % 1000, 0] {
+                let time = Time::from_unix_us(seconds * 1_000_000 + us).unwrap();
+                proptest::prop_assert_eq!(time.to_string(), time.0.to_string());
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Reading a body: every byte as it came, never more than allowed, never longer than allowed.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::web::{Bytes, BytesMut, Payload};
@@ -25,15 +24,15 @@ pub enum BodyError {
 /// The bytes of bodies that may be in memory at the same time, over all requests.
 #[derive(Debug)]
 pub struct Budget {
-    most: usize,
-    taken: AtomicUsize,
-    gauge: Gauge,
+    most: i64,
+    /// What is taken, which operators see too.
+    taken: Gauge,
 }
 
 impl Budget {
-    /// A budget of this many bytes, shown by a gauge.
-    pub fn new(most: usize, gauge: Gauge) -> Self {
-        Self { most, taken: AtomicUsize::new(0), gauge }
+    /// A budget of this many bytes. The gauge is the budget's own from now on.
+    pub fn new(most: usize, taken: Gauge) -> Self {
+        Self { most: to_gauge(most), taken }
     }
 
     /// Starts with nothing taken.
@@ -46,24 +45,23 @@ impl Budget {
 #[derive(Debug)]
 pub struct Reservation<'b> {
     budget: &'b Budget,
-    bytes: usize,
+    bytes: i64,
 }
 
 impl Reservation<'_> {
     fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let before = self.budget.taken.fetch_add(bytes, Ordering::AcqRel);
-        self.bytes += bytes;
-        self.budget.gauge.inc_by(to_gauge(bytes));
+        let bytes = to_gauge(bytes);
+        let before = self.budget.taken.inc_by(bytes);
         // A lone request always has room, or a limit below one body would refuse it for ever.
-        let alone = before == self.bytes - bytes;
+        let alone = before == self.bytes;
+        self.bytes += bytes;
         if before + bytes > self.budget.most && !alone { Err(BodyError::Busy) } else { Ok(()) }
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.budget.taken.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.budget.gauge.dec_by(to_gauge(self.bytes));
+        self.budget.taken.dec_by(self.bytes);
     }
 }
 
@@ -211,6 +209,6 @@ mod tests {
         assert_eq!(second.grow(30), Err(BodyError::Busy));
         drop((first, second));
         assert_eq!(budget.reserve().grow(500), Ok(()), "a lone request always fits");
-        assert_eq!(budget.gauge.get(), 0);
+        assert_eq!(budget.taken.get(), 0);
     }
 }

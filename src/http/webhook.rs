@@ -1,5 +1,6 @@
 //! From an HTTP request to a [`RawRequest`], and from its outcome to an answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,8 @@ fn refused_body(active: &ActiveSource, error: BodyError) -> Answer {
 
 /// `/webhooks/<source>` or `/webhooks/<source>/<token>`.
 struct Target<'p> {
+    /// What stands before the token.
+    path: &'p str,
     source: &'p str,
     token: Option<String>,
 }
@@ -116,13 +119,16 @@ impl<'p> Target<'p> {
     fn of(path: &'p str) -> Option<Self> {
         let rest = path.strip_prefix(PREFIX)?;
         let (source, token) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = path.get(..PREFIX.len() + source.len())?;
         let token = (!token.is_empty()).then(|| percent_decode_str(token).decode_utf8_lossy().into_owned());
-        Some(Self { source, token })
+        Some(Self { path, source, token })
     }
 
-    fn shown_path(&self) -> String {
-        let token = if self.token.is_some() { "/***" } else { "" };
-        format!("{PREFIX}{}{token}", self.source)
+    fn shown_path(&self) -> Cow<'p, str> {
+        match self.token {
+            Some(_) => format!("{}/***", self.path).into(),
+            None => self.path.into(),
+        }
     }
 }
 

@@ -6,9 +6,11 @@
 //! answered 503, still makes it durable. Until it comes, nobody waits for such a stalled fact: its
 //! copies are answered 503 at once.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 use super::ticket::Ticket;
 use crate::event::id::{EventId, FactHash};
@@ -25,7 +27,8 @@ pub struct Window {
 
 #[derive(Debug, Default)]
 struct State {
-    facts: HashMap<FactKey, Fact>,
+    /// Keys are digests of authentic facts already, so that a quick hash spreads them well enough.
+    facts: FxHashMap<FactKey, Fact>,
     /// Durable facts, the oldest first. Pending ones are never forgotten; what bounds them is the
     /// producer's queue.
     durable: VecDeque<FactKey>,
@@ -65,19 +68,22 @@ impl Window {
             return Admission::New;
         }
         let mut state = self.lock();
-        match state.facts.get_mut(&key) {
-            Some(Fact::Durable) => Admission::Durable,
-            Some(Fact::Stalled) => Admission::Stalled,
-            Some(Fact::Pending(waiting)) => {
+        let mut known = match state.facts.entry(key) {
+            Entry::Occupied(known) => known,
+            Entry::Vacant(vacant) => {
+                vacant.insert(Fact::Pending(Vec::new()));
+                return Admission::New;
+            }
+        };
+        match known.get_mut() {
+            Fact::Durable => Admission::Durable,
+            Fact::Stalled => Admission::Stalled,
+            Fact::Pending(waiting) => {
                 // Requests that were answered in the meantime wait no longer. Without this, a provider
                 // that retries through a long outage would pile up their tickets.
                 waiting.retain(|waiting| Arc::strong_count(waiting) > 1);
                 waiting.push(Arc::clone(ticket));
                 Admission::Pending
-            }
-            None => {
-                state.facts.insert(key, Fact::Pending(Vec::new()));
-                Admission::New
             }
         }
     }

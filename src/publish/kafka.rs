@@ -16,6 +16,7 @@ use rdkafka::producer::{
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
+use super::parcel::Waiting;
 use super::track::{Landing, Refusal, Track};
 use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
@@ -107,17 +108,22 @@ pub fn validate(settings: &KafkaSettings) -> Result<(), StartError> {
 pub(super) struct Flight {
     track: Arc<Track>,
     number: u64,
+    waiting: Option<Arc<Waiting>>,
     since: Instant,
 }
 
 impl Flight {
-    pub(super) fn new(track: &Arc<Track>, number: u64) -> Box<Self> {
-        Box::new(Self { track: Arc::clone(track), number, since: Instant::now() })
+    pub(super) fn new(track: &Arc<Track>, number: u64, waiting: Option<Arc<Waiting>>, since: Instant) -> Box<Self> {
+        Box::new(Self { track: Arc::clone(track), number, waiting, since })
     }
 
     /// Tells the lane.
     pub(super) fn land(self, landing: Landing) {
-        self.track.landed(self.number, landing);
+        self.land_at(landing, Instant::now());
+    }
+
+    fn land_at(self, landing: Landing, now: Instant) {
+        self.track.landed(self.number, landing, now);
     }
 }
 
@@ -155,6 +161,25 @@ impl ClientContext for Callbacks {
     }
 }
 
+/// Of a client whose errors are passing connection failures, which end by themselves.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        log_client(level, fac, log_message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the Kafka client reports an error");
+    }
+}
+
+impl ProducerContext for Quiet {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
 /// Connection failures repeat for as long as a broker is away; the readiness watch tells about the
 /// change itself, once.
 pub(super) fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -186,8 +211,11 @@ impl ProducerContext for Callbacks {
                 flight.land(Landing::Failed);
             }
             Ok(_) => {
-                self.metrics.publish_duration.observe(flight.since.elapsed().as_secs_f64());
-                flight.land(Landing::Acknowledged);
+                let now = Instant::now();
+                // Whoever waits is told at once, and the lane when it has time.
+                flight.waiting.iter().for_each(|waiting| flight.track.acknowledged(waiting));
+                self.metrics.publish_duration.observe((now - flight.since).as_secs_f64());
+                flight.land_at(Landing::Acknowledged, now);
             }
             Err((error, message)) => self.failed(error, message, flight),
         }
@@ -238,6 +266,10 @@ type Client = ThreadedProducer<Callbacks>;
 #[derive(Clone)]
 pub(super) struct Producer {
     client: Arc<RwLock<Arc<Client>>>,
+    /// Asks about topics. librdkafka serves the partitions of every topic that a client has asked about in
+    /// turn, and begins a turn anywhere among them: were the producer to ask, its few busy partitions would be
+    /// served in no fair order, and some of them late.
+    prober: Arc<ThreadedProducer<Quiet>>,
     settings: Arc<KafkaSettings>,
     refused: Arc<Mutex<Refusals>>,
     metrics: Arc<Metrics>,
@@ -250,7 +282,9 @@ impl Producer {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let client = connect(settings, &refused, metrics)?;
+        let prober = client_config(settings).create_with_context(Quiet).map_err(StartError::Configuration)?;
         Ok(Self {
+            prober: Arc::new(prober),
             client: Arc::new(RwLock::new(Arc::new(client))),
             settings: Arc::new(settings.clone()),
             refused: Arc::new(Mutex::new(refused)),
@@ -269,7 +303,7 @@ impl Producer {
         let headers = record
             .headers
             .iter()
-            .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_str()) }));
+            .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         let message = BaseRecord::with_opaque_to(topic, flight)
             .partition(partition)
             .key(&record.key)
@@ -313,10 +347,9 @@ impl Producer {
 
     /// Partitions of each topic and the number of brokers, if every topic can be written to.
     pub(super) fn probe(&self, topics: &[String], timeout: Duration) -> Probe {
-        let client = self.current();
         let mut probe = Probe { brokers: 0, partitions: Vec::with_capacity(topics.len()), problem: None };
         for topic in topics {
-            if let Err(problem) = probe.look_at(&client, topic, timeout) {
+            if let Err(problem) = probe.look_at(&self.prober, topic, timeout) {
                 probe.problem.get_or_insert(problem);
                 if probe.brokers == 0 {
                     break;
@@ -324,6 +357,14 @@ impl Producer {
             }
         }
         probe
+    }
+
+    /// Lets the client learn that a topic has other partitions than before.
+    pub(super) fn learn(&self, topic: &str, timeout: Duration) {
+        let client = self.current();
+        if let Err(error) = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout)) {
+            tracing::debug!(%error, topic, "the Kafka client could not ask about a topic that has changed");
+        }
     }
 
     /// Waits until nothing is in the client's hands, at most this long. Tells how much is left.
@@ -358,7 +399,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    fn look_at(&mut self, client: &Client, topic: &str, timeout: Duration) -> Result<(), String> {
+    fn look_at(&mut self, client: &ThreadedProducer<Quiet>, topic: &str, timeout: Duration) -> Result<(), String> {
         let metadata = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout))
             .map_err(|error| error.to_string())?;
         self.brokers = metadata.brokers().len();

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::event::envelope::Record;
+use crate::event::headers::Headers;
 use crate::event::kind::{SCHEMA_VERSION, TopicInfo};
 use crate::event::time::Time;
 use crate::request::RawRequest;
@@ -98,7 +99,7 @@ impl<'a> Kept<'a> {
         Ok(Record {
             topic,
             key: format!("{}:{id}", self.source_name),
-            headers: vec![("content-type".into(), "application/json".to_owned())],
+            headers: Headers::content_type("application/json"),
             value: serde_json::to_vec(&self)?,
             kind: None,
             identity: None,

@@ -345,7 +345,7 @@ impl<P> Lane<P> {
 
     /// Hands an event to Kafka, or, if it takes none, to the spool.
     fn launch(&mut self, number: u64, mut waiting: Waiting<P>, now: Instant, out: &mut impl Outside<P>) {
-        if !out.produce(number, &mut waiting.payload) {
+        if !out.produce(number, &mut waiting.payload, now) {
             self.open_after_failure(now, out);
             return self.divert(number, waiting, out);
         }
@@ -357,7 +357,7 @@ impl<P> Lane<P> {
     /// Hands a row to Kafka.
     fn relaunch(&mut self, number: u64, mut payload: P, row: RowFacts, now: Instant, out: &mut impl Outside<P>) {
         let may = matches!(self.mode, Mode::Draining { .. } | Mode::Closing | Mode::Live) && !self.gated;
-        if may && out.produce(number, &mut payload) {
+        if may && out.produce(number, &mut payload, now) {
             let facts =
                 Facts { key_hash: row.key_hash, bytes: row.bytes, policy: Policy::Spool, deadline: now + MAX_BACKOFF };
             self.row_bytes_in_flight += row.bytes;

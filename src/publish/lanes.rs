@@ -56,7 +56,14 @@ impl Lanes {
     }
 
     /// Takes an event into its lane.
-    pub(super) fn take(&self, shared: &Shared, topic: &TopicInfo, parcel: Parcel, deadline: Instant, now: Instant) {
+    pub(super) fn take(
+        &self,
+        shared: &Shared,
+        topic: &TopicInfo,
+        parcel: Box<Parcel>,
+        deadline: Instant,
+        now: Instant,
+    ) {
         let Some(lanes) = self.topics.get(topic.suffix) else {
             // Every topic that a record can have is in the list that the lanes were made from.
             tracing::error!(topic = topic.suffix, "there is no lane for this topic");
@@ -90,12 +97,18 @@ impl Lanes {
 
     /// Takes note of how many partitions a topic has, by its name in the cluster; none if it is not there.
     pub(super) fn note_partitions(&self, shared: &Arc<Shared>, topic_name: &str, partitions: usize) {
-        let Some(lanes) = self.topics.values().find(|lanes| &*lanes.name == topic_name) else { return };
-        match partitions {
-            0 => {}
-            _ if lanes.read().current.len() == partitions => {}
-            _ => lanes.cut(shared, partitions),
+        if let Some(lanes) = self.named(topic_name).filter(|lanes| lanes.has_other_partitions(partitions)) {
+            lanes.cut(shared, partitions);
         }
+    }
+
+    /// Whether a topic that is there has another number of partitions than it has lanes.
+    pub(super) fn has_other_partitions(&self, topic_name: &str, partitions: usize) -> bool {
+        self.named(topic_name).is_some_and(|lanes| lanes.has_other_partitions(partitions))
+    }
+
+    fn named(&self, topic_name: &str) -> Option<&TopicLanes> {
+        self.topics.values().find(|lanes| &*lanes.name == topic_name)
     }
 
     /// Moves the rows of lanes that have retired and are quiet.
@@ -114,6 +127,10 @@ impl TopicLanes {
         };
         let current = (0..partitions.max(1)).map(track).collect();
         Self { info, tracks: RwLock::new(Tracks { current, retiring: Vec::new() }), name }
+    }
+
+    fn has_other_partitions(&self, partitions: usize) -> bool {
+        partitions > 0 && self.read().current.len() != partitions
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Tracks> {

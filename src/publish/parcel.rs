@@ -1,7 +1,7 @@
 //! An event on its way: its record, whoever waits for it, and the memory it takes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Origin;
 use super::dedup::{FactKey, Window};
@@ -11,7 +11,7 @@ use super::track::Track;
 use crate::event::envelope::Record;
 use crate::event::kind::Kind;
 use crate::spool::Row;
-use crate::telemetry::metrics::{Metrics, Route};
+use crate::telemetry::metrics::{Metrics, Route, SourceMetrics};
 
 /// Memory that records take, bounded for the whole process.
 #[derive(Debug)]
@@ -30,16 +30,12 @@ impl Memory {
     }
 
     /// Takes room for all of a request's records, or for none of them.
-    pub(super) fn reserve(self: &Arc<Self>, records: &[Record]) -> Option<Vec<Reservation>> {
+    pub(super) fn reserve(self: &Arc<Self>, records: &[Record]) -> Option<Reservation> {
         let bytes: usize = records.iter().map(Record::bytes).sum();
-        let reservations = || {
-            let of_record = |record: &Record| Reservation { memory: Arc::clone(self), bytes: record.bytes() };
-            records.iter().map(of_record).collect()
-        };
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::AcqRel);
         let records_before = self.records.fetch_add(records.len(), Ordering::AcqRel);
         if bytes_before + bytes <= MAX_BYTES && records_before + records.len() <= MAX_RECORDS {
-            return Some(reservations());
+            return Some(Reservation { memory: Arc::clone(self), bytes, records: records.len() });
         }
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.records.fetch_sub(records.len(), Ordering::AcqRel);
@@ -47,17 +43,30 @@ impl Memory {
     }
 }
 
-/// A record's share of the memory, given back when it is dropped.
+/// A share of the memory, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
     memory: Arc<Memory>,
     bytes: usize,
+    records: usize,
+}
+
+impl Reservation {
+    /// Splits off the share of one of the records that room was taken for.
+    pub(super) fn share_of(&mut self, record: &Record) -> Self {
+        let bytes = record.bytes();
+        self.bytes -= bytes;
+        self.records -= 1;
+        Self { memory: Arc::clone(&self.memory), bytes, records: 1 }
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.memory.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.memory.records.fetch_sub(1, Ordering::AcqRel);
+        if self.records > 0 {
+            self.memory.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+            self.memory.records.fetch_sub(self.records, Ordering::AcqRel);
+        }
     }
 }
 
@@ -78,11 +87,61 @@ struct Waiter {
     key: Option<FactKey>,
 }
 
-/// An event on its way.
+/// Those who wait for an event, until they are told. Kafka's client knows them too, so that an
+/// acknowledgement reaches them even while somebody else is busy with the event's lane.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    waiter: Mutex<Option<Waiter>>,
+    metrics: Option<Arc<SourceMetrics>>,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Option<Waiter>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The event is durable: the window first, so that whoever is woken finds it up to date.
+    pub(super) fn durable(&self, route: Route, window: &Window) {
+        let Some(waiter) = self.lock().take() else { return };
+        if let (Some(kind), Some(source)) = (waiter.kind, &self.metrics) {
+            source.events(kind, route).inc();
+        }
+        waiter.settle(true, window);
+    }
+
+    fn failed(&self, window: &Window) {
+        let waiter = self.lock().take();
+        waiter.into_iter().for_each(|waiter| waiter.settle(false, window));
+    }
+
+    fn stalled(&self, window: &Window) {
+        let mut waiter = self.lock();
+        let Some(waiter) = waiter.as_mut() else { return };
+        if let Some(key) = waiter.key {
+            window.stall(key);
+        }
+        if let Some(ticket) = waiter.ticket.take() {
+            ticket.settle(false);
+        }
+    }
+}
+
+impl Waiter {
+    fn settle(self, durable: bool, window: &Window) {
+        if let Some(key) = self.key {
+            window.settle(key, durable);
+        }
+        if let Some(ticket) = self.ticket {
+            ticket.settle(durable);
+        }
+    }
+}
+
+/// An event on its way. It is handed on boxed, since it passes through many hands.
 #[derive(Debug)]
 pub(super) struct Parcel {
     record: Option<(Record, Option<Reservation>)>,
-    waiter: Option<Waiter>,
+    waiting: Option<Arc<Waiting>>,
     replaces: Option<Replaced>,
     is_event: bool,
     pub(super) origin: Arc<Origin>,
@@ -90,25 +149,33 @@ pub(super) struct Parcel {
 
 impl Parcel {
     /// An event that a request waits for.
-    pub(super) fn new(record: Record, memory: Reservation, ticket: Arc<Ticket>, origin: Arc<Origin>) -> Self {
+    pub(super) fn new(record: Record, memory: Reservation, ticket: Arc<Ticket>, origin: Arc<Origin>) -> Box<Self> {
         let waiter = Waiter { ticket: Some(ticket), kind: record.kind, key: record.identity };
+        let waiting = Waiting { waiter: Mutex::new(Some(waiter)), metrics: origin.metrics.clone() };
         let is_event = record.kind.is_some();
-        Self { record: Some((record, Some(memory))), waiter: Some(waiter), replaces: None, is_event, origin }
+        Box::new(Self {
+            record: Some((record, Some(memory))),
+            waiting: Some(Arc::new(waiting)),
+            replaces: None,
+            is_event,
+            origin,
+        })
     }
 
     /// An event that was read from the spool.
-    pub(super) fn of_row(row: Row) -> Self {
+    pub(super) fn of_row(row: Row) -> Box<Self> {
         let origin = Origin::of_row(&row.source_name, row.provider, row.received_at);
         let is_event = row.record.kind.is_some();
         let record = Some((row.record, None));
-        Self { record, waiter: None, replaces: None, is_event, origin: Arc::new(origin) }
+        Box::new(Self { record, waiting: None, replaces: None, is_event, origin: Arc::new(origin) })
     }
 
     /// The dead letter of this event, with everybody who waited for it.
-    pub(super) fn buried_as(self, letter: Record, replaces: Option<Replaced>) -> Self {
-        let Self { waiter, origin, .. } = self;
-        let waiter = waiter.map(|waiter| Waiter { kind: None, ..waiter });
-        Self { record: Some((letter, None)), waiter, replaces, is_event: false, origin }
+    pub(super) fn buried_as(self: Box<Self>, letter: Record, replaces: Option<Replaced>) -> Box<Self> {
+        let Self { waiting, origin, .. } = *self;
+        // It does not count as the event that it was to be.
+        waiting.iter().for_each(|waiting| waiting.lock().iter_mut().for_each(|waiter| waiter.kind = None));
+        Box::new(Self { record: Some((letter, None)), waiting, replaces, is_event: false, origin })
     }
 
     /// Whether it is an event, and no dead letter, raw request or mark.
@@ -145,7 +212,7 @@ impl Parcel {
         self.record = Some((row.record, memory));
     }
 
-    /// The event is durable: the window first, so that whoever is woken finds it up to date.
+    /// The event is durable.
     pub(super) fn durable(&mut self, way: Way, window: &Window, metrics: &Metrics) {
         match way {
             Way::Late => drop(metrics.late_acknowledgements.inc()),
@@ -155,16 +222,8 @@ impl Parcel {
         if let Some(Replaced { track, number, facts }) = self.replaces.take() {
             track.delete(number, facts);
         }
-        let Some(waiter) = self.waiter.take() else { return };
-        if let Some(key) = waiter.key {
-            window.settle(key, true);
-        }
-        if let (Some(kind), Some(source)) = (waiter.kind, &self.origin.metrics) {
-            let route = if way == Way::Spooled { Route::Spool } else { Route::Kafka };
-            source.events(kind, route).inc();
-        }
-        if let Some(ticket) = waiter.ticket {
-            ticket.settle(true);
+        if let Some(waiting) = &self.waiting {
+            waiting.durable(if way == Way::Spooled { Route::Spool } else { Route::Kafka }, window);
         }
     }
 
@@ -173,45 +232,47 @@ impl Parcel {
         if let Some(Replaced { track, number, facts }) = self.replaces.take() {
             track.restore(number, facts);
         }
-        let Some(waiter) = self.waiter.take() else { return };
-        if let Some(key) = waiter.key {
-            window.settle(key, false);
-        }
-        if let Some(ticket) = waiter.ticket {
-            ticket.settle(false);
+        if let Some(waiting) = &self.waiting {
+            waiting.failed(window);
         }
     }
 
     /// Nobody is to wait for it any longer, though it may become durable yet.
     pub(super) fn stalled(&mut self, window: &Window) {
-        let Some(waiter) = &mut self.waiter else { return };
-        if let Some(key) = waiter.key {
-            window.stall(key);
+        if let Some(waiting) = &self.waiting {
+            waiting.stalled(window);
         }
-        if let Some(ticket) = waiter.ticket.take() {
-            ticket.settle(false);
-        }
+    }
+
+    /// Those who wait for it.
+    pub(super) fn waiting(&self) -> Option<Arc<Waiting>> {
+        self.waiting.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::headers::Headers;
     use crate::event::kind::DEAD_LETTER_TOPIC;
 
     fn record(bytes: usize) -> Record {
-        let (key, headers) = (String::new(), Vec::new());
+        let (key, headers) = (String::new(), Headers::default());
         Record { topic: &DEAD_LETTER_TOPIC, key, headers, value: vec![0; bytes], kind: None, identity: None }
     }
 
     #[test]
     fn a_request_gets_room_for_all_of_its_records_or_for_none() {
         let memory = Memory::new();
-        let first = memory.reserve(&[record(MAX_BYTES / 2), record(MAX_BYTES / 2 - 10_000)]).unwrap();
-        assert_eq!(first.len(), 2);
+        let records = [record(MAX_BYTES / 2), record(MAX_BYTES / 2 - 10_000)];
+        let mut both = memory.reserve(&records).unwrap();
+        let first = both.share_of(&records[0]);
+        assert_eq!((first.bytes, both.bytes, both.records), (MAX_BYTES / 2, MAX_BYTES / 2 - 10_000, 1));
         assert!(memory.reserve(&[record(1), record(MAX_BYTES / 4)]).is_none());
         assert_eq!(memory.records.load(Ordering::Acquire), 2, "a request that is refused leaves nothing behind");
         drop(first);
+        assert_eq!(memory.records.load(Ordering::Acquire), 1);
+        drop(both);
         assert_eq!(memory.bytes.load(Ordering::Acquire), 0);
         assert!(memory.reserve(&[record(MAX_BYTES / 4)]).is_some());
     }

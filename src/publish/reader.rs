@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
-use super::kafka;
+use super::kafka::{self, Quiet};
 use crate::config::KafkaSettings;
 use crate::event::time::Time;
 
@@ -131,19 +129,6 @@ impl Reader {
     /// Whether everything has been read that was there when the topics were opened.
     pub fn is_at_end(&self) -> bool {
         self.outstanding.is_empty()
-    }
-}
-
-/// The client's own errors are passing connection failures, which end by themselves.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        kafka::log_client(level, fac, log_message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the Kafka client reports an error");
     }
 }
 

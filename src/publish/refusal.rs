@@ -15,7 +15,7 @@ use crate::request::{Headers, RawRequest};
 
 impl Shared {
     /// Finds another place for a refused event. It is durable once it is there.
-    pub(super) fn bury(&self, track: &Arc<Track>, number: u64, refused: lane::Refused<Parcel>, refusal: Refusal) {
+    pub(super) fn bury(&self, track: &Arc<Track>, number: u64, refused: lane::Refused<Box<Parcel>>, refusal: Refusal) {
         let lane::Refused { payload: parcel, facts, has_copy } = refused;
         let Refusal { value, reason } = refusal;
         self.metrics.refused(reason);
@@ -39,7 +39,7 @@ impl Shared {
         }
     }
 
-    fn publish(&self, letter: Parcel, facts: Facts) {
+    fn publish(&self, letter: Box<Parcel>, facts: Facts) {
         let now = Instant::now();
         let deadline = facts.deadline.max(now + letter.origin.ack_timeout);
         let topic = letter.record().map(|record| record.topic);
@@ -55,7 +55,7 @@ impl Shared {
         number: u64,
         facts: Facts,
         has_copy: bool,
-        mut parcel: Parcel,
+        mut parcel: Box<Parcel>,
         reason: &'static str,
     ) {
         let mut row = None;

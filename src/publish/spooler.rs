@@ -47,7 +47,7 @@ pub(super) struct Quarantine {
     /// The row, if it is not in the spool.
     pub(super) row: Option<Row>,
     pub(super) reason: &'static str,
-    pub(super) parcel: Parcel,
+    pub(super) parcel: Box<Parcel>,
 }
 
 /// Somebody who looks into the store; there may be no store now.

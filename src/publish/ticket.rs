@@ -2,9 +2,12 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
+
+use super::mailbox::Mailbox;
 
 /// One request's share in the fate of its events. The events are owned by the publisher: dropping the
 /// wait changes nothing for them.
@@ -13,12 +16,19 @@ pub struct Ticket {
     open: AtomicUsize,
     failed: AtomicBool,
     waker: AtomicWaker,
+    /// Of the thread on which somebody waits.
+    mailbox: OnceLock<Option<Arc<Mailbox>>>,
 }
 
 impl Ticket {
     /// A ticket for this many events.
     pub fn new(events: usize) -> Self {
-        Self { open: AtomicUsize::new(events), failed: AtomicBool::new(false), waker: AtomicWaker::new() }
+        Self {
+            open: AtomicUsize::new(events),
+            failed: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            mailbox: OnceLock::new(),
+        }
     }
 
     /// Tells the fate of one event.
@@ -29,13 +39,22 @@ impl Ticket {
         let before = self.open.fetch_sub(1, Ordering::AcqRel);
         debug_assert!(before > 0, "an event is settled once");
         if before == 1 || !durable {
-            self.waker.wake();
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        let Some(waker) = self.waker.take() else { return };
+        match self.mailbox.get() {
+            Some(Some(mailbox)) => mailbox.post(waker),
+            Some(None) | None => waker.wake(),
         }
     }
 
     /// Waits until every event is durable (`true`) or one of them failed (`false`).
     pub async fn durable(&self) -> bool {
         poll_fn(|context| {
+            self.mailbox.get_or_init(Mailbox::of_this_thread);
             self.waker.register(context.waker());
             if self.failed.load(Ordering::Acquire) {
                 Poll::Ready(false)

@@ -13,6 +13,7 @@ use super::letter::Letter;
 use super::mapping::Mapped;
 use super::{ReplayError, next};
 use crate::event::envelope::Record;
+use crate::event::headers::Headers;
 use crate::event::kind::{SCHEMA_VERSION, STATE_TOPIC, TopicInfo};
 use crate::event::time::Time;
 use crate::publish::reader::Reader;
@@ -71,7 +72,7 @@ impl Mark {
         Ok(Record {
             topic: &STATE_TOPIC,
             key,
-            headers: vec![("content-type".into(), "application/json".to_owned())],
+            headers: Headers::content_type("application/json"),
             value: serde_json::to_vec(&written)?,
             kind: None,
             identity: None,
@@ -124,7 +125,7 @@ mod tests {
         Record {
             topic: Kind::CallRecord.info().topic,
             key: "k".to_owned(),
-            headers: Vec::new(),
+            headers: Headers::default(),
             value: Vec::new(),
             kind: Some(Kind::CallRecord),
             identity: Some((EventId::compute("p", "a", "call.record", &identity), None)),

@@ -38,13 +38,12 @@ impl Row {
     /// What a record would count as a row.
     pub fn bytes_of(record: &Record, source_name: &str, provider: &str) -> u64 {
         let names = record.topic.suffix.len() + source_name.len() + provider.len();
-        let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
-        counted_bytes(names + record.key.len(), headers, record.value.len())
+        counted_bytes(names + record.key.len(), record.headers.bytes(), record.value.len())
     }
 }
 
-pub(super) fn counted_bytes(names: usize, headers: impl Iterator<Item = usize>, value: usize) -> u64 {
-    (OVERHEAD_BYTES + names + headers.sum::<usize>() + value) as u64
+pub(super) fn counted_bytes(names: usize, headers: usize, value: usize) -> u64 {
+    (OVERHEAD_BYTES + names + headers + value) as u64
 }
 
 /// What the store tells of a row without reading its value.

@@ -15,7 +15,7 @@
 
 use super::error::SpoolError;
 use super::row::{Damaged, Label, Row, counted_bytes};
-use crate::event::envelope::{Record, header_name};
+use crate::event::envelope::Record;
 use crate::event::id::{EventId, FactHash};
 use crate::event::kind::{self, Kind};
 use crate::event::time::Time;
@@ -59,7 +59,7 @@ impl<'b> Sealed<'b> {
             source_name: &row.source_name,
             provider: &row.provider,
             key: &record.key,
-            headers: record.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect(),
+            headers: record.headers.iter().collect(),
             value: &record.value,
         }
     }
@@ -67,7 +67,7 @@ impl<'b> Sealed<'b> {
     /// What the row counts against the spool's limit, as [`Row::bytes`].
     pub(super) fn bytes(&self) -> u64 {
         let names = self.topic.len() + self.source_name.len() + self.provider.len();
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         counted_bytes(names + self.key.len(), headers, self.value.len())
     }
 
@@ -126,7 +126,7 @@ impl<'b> Sealed<'b> {
         let record = Record {
             topic: kind::all_topics().find(|topic| topic.suffix == self.topic)?,
             key: self.key.to_owned(),
-            headers: self.headers.iter().map(|(name, value)| (header_name(name), (*value).to_owned())).collect(),
+            headers: self.headers.iter().copied().collect(),
             value: self.value.to_owned(),
             kind: if self.kind.is_empty() { None } else { Some(Kind::from_name(self.kind)?) },
             identity: self.identity,

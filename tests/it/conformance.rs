@@ -208,7 +208,7 @@ fn assert_sound(event: &Value) {
 }
 
 fn event_id(record: &Record) -> String {
-    record.headers.iter().find(|(name, _)| *name == "ce_id").map(|(_, value)| value.clone()).unwrap()
+    record.headers.iter().find(|(name, _)| *name == "ce_id").map(|(_, value)| value.to_owned()).unwrap()
 }
 
 /// The value as a tree. A number as great as JSON allows and this parser does not is still valid JSON:

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use trunkline::event::envelope::Record;
+use trunkline::event::headers::Headers;
 use trunkline::event::kind::DEAD_LETTER_TOPIC;
 use trunkline::replay::{self, Kept, Options, Step, Summary};
 
@@ -40,7 +41,7 @@ fn letter(source: &str, provider: &str, id: &str, body: &Value) -> Record {
     Record {
         topic: &DEAD_LETTER_TOPIC,
         key: format!("{source}:{id}"),
-        headers: Vec::new(),
+        headers: Headers::default(),
         value: value.to_string().into_bytes(),
         kind: None,
         identity: None,

@@ -9,20 +9,25 @@ use subtle::ConstantTimeEq;
 
 use super::Vonage;
 use crate::event::time::Time;
+use crate::json::JsonText;
 use crate::request::{Method, RawRequest};
 use crate::verify::{AuthError, Proof, Verification};
 
 const ISSUER: &str = "Vonage";
 
 #[derive(Debug, Deserialize)]
-struct Claims {
-    iss: Option<String>,
+struct Claims<'t> {
+    #[serde(borrow)]
+    iss: Option<JsonText<'t>>,
     iat: Option<Seconds>,
     exp: Option<Seconds>,
     nbf: Option<Seconds>,
-    payload_hash: Option<String>,
-    api_key: Option<String>,
-    application_id: Option<String>,
+    #[serde(borrow)]
+    payload_hash: Option<JsonText<'t>>,
+    #[serde(borrow)]
+    api_key: Option<JsonText<'t>>,
+    #[serde(borrow)]
+    application_id: Option<JsonText<'t>>,
 }
 
 /// A NumericDate (RFC 7519 section 2): a number, perhaps with a fraction. Any other type makes the
@@ -41,7 +46,8 @@ impl From<f64> for Seconds {
 /// Checks the token of a request, if it carries one.
 pub(super) fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
     let Some(token) = bearer(request)? else { return Ok(None) };
-    let (secret_index, claims) = vonage.keys.verify::<Claims>(token)?;
+    let token = vonage.keys.verify(token)?;
+    let claims: Claims<'_> = token.claims()?;
     if claims.iss.as_deref() != Some(ISSUER) {
         return Err(AuthError::WrongIssuer);
     }
@@ -51,8 +57,8 @@ pub(super) fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<
     Ok(Some(Proof {
         verification,
         scheme: "vonage-jwt".into(),
-        secret_index: Some(secret_index),
-        account_id: claims.api_key,
+        secret_index: Some(token.secret_index),
+        account_id: claims.api_key.map(|key| key.0.into_owned()),
     }))
 }
 
@@ -72,7 +78,7 @@ fn bearer<'r>(request: &RawRequest<'r>) -> Result<Option<&'r str>, AuthError> {
     }
 }
 
-fn check_times(claims: &Claims, vonage: &Vonage, now: Time) -> Result<(), AuthError> {
+fn check_times(claims: &Claims<'_>, vonage: &Vonage, now: Time) -> Result<(), AuthError> {
     let issued_at = claims.iat.ok_or(AuthError::Stale)?;
     vonage.window.check(issued_at.0, now)?;
     if claims.exp.is_some_and(|exp| exp.0 <= now.unix_seconds()) {
@@ -85,7 +91,7 @@ fn check_times(claims: &Claims, vonage: &Vonage, now: Time) -> Result<(), AuthEr
     }
 }
 
-fn check_parties(claims: &Claims, vonage: &Vonage) -> Result<(), AuthError> {
+fn check_parties(claims: &Claims<'_>, vonage: &Vonage) -> Result<(), AuthError> {
     let api_key = claims.api_key.as_deref().filter(|key| !key.is_empty()).ok_or(AuthError::WrongAccount)?;
     if vonage.account_id.as_deref().is_some_and(|account| account != api_key) {
         return Err(AuthError::WrongAccount);
@@ -102,7 +108,7 @@ fn check_parties(claims: &Claims, vonage: &Vonage) -> Result<(), AuthError> {
 /// How much of the request the token covers. A body must be covered: a token without a matching
 /// `payload_hash` would vouch for any body. For a GET the documented hash, over the query as a JSON
 /// object, could not be confirmed by any published example; it is only reported.
-fn payload_coverage(claims: &Claims, request: &RawRequest<'_>) -> Result<Verification, AuthError> {
+fn payload_coverage(claims: &Claims<'_>, request: &RawRequest<'_>) -> Result<Verification, AuthError> {
     if request.undecodable {
         return Err(AuthError::BodyMismatch);
     }
@@ -119,10 +125,10 @@ fn payload_coverage(claims: &Claims, request: &RawRequest<'_>) -> Result<Verific
 }
 
 fn hash_matches(claimed_hex: &str, payload: &[u8]) -> bool {
-    let mut claimed = [0_u8; 32];
-    let readable = hex::decode_to_slice(claimed_hex, &mut claimed).is_ok();
-    let computed: [u8; 32] = Sha256::digest(payload).into();
-    readable && bool::from(claimed.ct_eq(&computed))
+    let mut computed = [0_u8; 64];
+    let fits = hex::encode_to_slice(Sha256::digest(payload), &mut computed).is_ok();
+    // Digits may be of either case; comparing takes the same time for any text of this length.
+    fits && bool::from(claimed_hex.to_ascii_lowercase().as_bytes().ct_eq(&computed))
 }
 
 /// The query's parameters as a compact JSON object, in the order received.

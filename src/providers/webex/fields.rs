@@ -3,8 +3,9 @@
 //! Cisco's published schema, its live records and its help pages spell some names differently, so a
 //! name is matched by its letters and digits alone. No two of the known names are equal in these.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 use crate::event::id::is_id;
 use crate::event::time::Time;
@@ -159,7 +160,7 @@ pub(super) static NAMES: [(&str, Field); 87] = [
 ];
 
 /// Names as they are written and names folded, so that the usual spellings are found without folding.
-static FIELDS: LazyLock<HashMap<String, Field>> = LazyLock::new(|| {
+static FIELDS: LazyLock<FxHashMap<String, Field>> = LazyLock::new(|| {
     let spellings = |(name, field): &(&str, Field)| [((*name).to_owned(), *field), (folded(name), *field)];
     NAMES.iter().flat_map(spellings).collect()
 });

@@ -17,6 +17,9 @@ use crate::json::{Members, Text, Value};
 /// The body itself is level 0, a member's value one more than its object, an element as its array.
 const MAX_LEVEL: usize = 4;
 
+/// The name by which a record is known, folded.
+const REPORT_ID: &str = "reportid";
+
 /// Arrays inside one another. They add no level, so they have a bound of their own.
 const MAX_ARRAYS: usize = 8;
 
@@ -96,13 +99,16 @@ impl<'r> Search<'_, 'r> {
     }
 
     fn object(&mut self, value: &'r RawValue, depth: Depth, organisation: Option<&Text<'r>>) {
-        if is_record(value) {
+        // One reading tells whether it is a record and what is in it.
+        let members = Members::parse(value.get());
+        let is_record = match &members {
+            Ok(members) => members.iter().any(|member| fields::folds_to(&member.name, REPORT_ID)),
+            Err(_) => is_record(value),
+        };
+        if is_record {
             return self.found(value, organisation);
         }
-        if depth.level == MAX_LEVEL {
-            return;
-        }
-        let Ok(members) = Members::parse(value.get()) else { return };
+        let Some(members) = members.ok().filter(|_| depth.level < MAX_LEVEL) else { return };
         let own = if organisation.is_none() && !self.is_data() { organisation_of(&members) } else { None };
         let organisation = organisation.or(own.as_ref());
         for member in members.iter() {
@@ -227,7 +233,7 @@ impl Visitor<'_> for IsReportId {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<bool, E> {
-        Ok(fields::folds_to(name, "reportid"))
+        Ok(fields::folds_to(name, REPORT_ID))
     }
 }
 

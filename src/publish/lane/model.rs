@@ -65,7 +65,7 @@ impl World {
 }
 
 impl Outside<EventId> for World {
-    fn produce(&mut self, number: u64, event: &mut EventId) -> bool {
+    fn produce(&mut self, number: u64, event: &mut EventId, _: Instant) -> bool {
         if self.queue_is_full {
             return false;
         }

@@ -49,7 +49,7 @@ pub enum Way {
 /// What a lane has done in the world.
 pub trait Outside<P> {
     /// Hands an event to Kafka's client. False: it takes none now.
-    fn produce(&mut self, number: u64, payload: &mut P) -> bool;
+    fn produce(&mut self, number: u64, payload: &mut P, now: Instant) -> bool;
     /// Hands an event to the spool. False: there is no room, or no spool.
     fn append(&mut self, number: u64, payload: &mut P, facts: RowFacts) -> bool;
     /// Removes an event from the spool, behind everything that was handed to it before.

@@ -18,7 +18,7 @@ struct Notes {
 }
 
 impl Outside<char> for Notes {
-    fn produce(&mut self, number: u64, _: &mut char) -> bool {
+    fn produce(&mut self, number: u64, _: &mut char, _: Instant) -> bool {
         if !self.full {
             self.produced.push(number);
         }

@@ -105,7 +105,7 @@ impl Batch {
         let Quarantine { track, number, facts, row, reason, parcel } = quarantine;
         let was_row = row.is_none();
         self.changes.push(Change::Quarantine { number, row, reason, at_ms: Time::now().unix_ms() });
-        self.followups.push(Followup::Quarantined { track, number, facts, was_row, parcel: Box::new(parcel) });
+        self.followups.push(Followup::Quarantined { track, number, facts, was_row, parcel });
     }
 }
 
@@ -246,7 +246,7 @@ impl Writer {
                     true => track.restore(number, facts),
                     false => drop(self.known.used_bytes.fetch_sub(facts.bytes, Ordering::AcqRel)),
                 }
-                track.fail(*parcel);
+                track.fail(parcel);
             }
         }
     }
