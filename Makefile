@@ -7,8 +7,9 @@
 #   TEST_THREADS     in-process tests at a time; they wait more than they compute [8]
 #   DRILL_SECONDS    how long the faults of the drill last together    [600; 180 of drill-short]
 #                    more of the drill's variables are in docs/reliability.md
-#   BENCH_SECONDS    how long each run of `make bench` is measured     [1.5]
-#   BENCH_ROUNDS     runs of each of the two programs, in turn         [3]
+#   BENCH_SECONDS    how long each run of `make bench` is measured     [1]
+#   BENCH_ROUNDS     runs of each of the two programs, in turn         [5]
+#   BENCH_WARM_UP_ROUNDS  runs of each that are not counted, at first  [3]
 #   BENCH_WEBHOOKS   webhooks to send, separated by commas             [all; vonage-status for memory and spool]
 #   BENCH_CONNECTIONS  numbers of connections                          [1,64,256]
 #   BENCH_BROKERS    embedded, kafka                                   [embedded,kafka]

@@ -26,6 +26,8 @@ impl Broker {
 
 const TOPIC_PREFIX: &str = "bench.";
 
+const WARM_UP_CONNECTIONS: usize = 64;
+
 const HEADING: &str = "\
 | webhook | broker | linger | conn. | program | requests/s | events/s | p50 ms | p99 ms | µs CPU/event | RSS MiB | peak MiB | generator | of floor |
 | --- | --- | --: | --: | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |";
@@ -47,12 +49,16 @@ pub(crate) fn run(settings: &Settings) {
     }
 }
 
-fn compare(settings: &Settings, webhook: &'static Webhook, broker: &(&str, Broker), linger_ms: Option<u32>) {
+fn compare(settings: &Settings, webhook: &'static Webhook, broker: &(&str, Broker), linger_ms: Option<f64>) {
     let (name, broker) = broker;
     let bootstrap_servers = broker.bootstrap_servers();
     // Trunkline first: it creates the topics.
     let start = |program| Target::start(program, webhook, &bootstrap_servers, TOPIC_PREFIX, linger_ms);
     let mut targets = [Program::Trunkline, Program::Floor].map(|program| (program, start(program)));
+    // A broker that has just started is slower, and would disfavour whichever program comes first.
+    for _ in 0..settings.warm_up_rounds {
+        targets.iter_mut().for_each(|(_, target)| drop(target.run_for(WARM_UP_CONNECTIONS, settings.duration)));
+    }
     let linger = linger_ms.map_or_else(|| "default".to_owned(), |linger_ms| linger_ms.to_string());
     for connections in settings.connections.iter().copied().filter(|connections| webhook.fits(*connections)) {
         let [trunkline, floor] = runs(settings, &mut targets, connections);
@@ -70,13 +76,14 @@ fn compare(settings: &Settings, webhook: &'static Webhook, broker: &(&str, Broke
     }
 }
 
-/// Runs of each program in turn.
+/// Runs of each program in turn, each of them being the first every other time.
 fn runs(settings: &Settings, targets: &mut [(Program, Target); 2], connections: usize) -> [Vec<Run>; 2] {
     let mut runs = [Vec::new(), Vec::new()];
     targets.iter_mut().for_each(|(_, target)| target.warm_up(connections));
-    for _ in 0..settings.rounds {
-        for ((_, target), runs) in targets.iter_mut().zip(&mut runs) {
-            runs.push(target.run_for(connections, settings.duration));
+    for round in 0..settings.rounds {
+        for turn in 0..targets.len() {
+            let index = (round + turn) % targets.len();
+            runs[index].push(targets[index].1.run_for(connections, settings.duration));
         }
     }
     runs

@@ -13,12 +13,14 @@ pub(crate) struct Settings {
     pub(crate) duration: Duration,
     /// Runs of each of the two programs, in turn.
     pub(crate) rounds: usize,
+    /// Runs of each before those, which are not counted.
+    pub(crate) warm_up_rounds: usize,
     pub(crate) webhooks: Vec<&'static Webhook>,
     pub(crate) connections: Vec<usize>,
     /// `embedded` and `kafka`.
     pub(crate) brokers: Vec<String>,
     /// Values of `linger.ms` for both programs; `None` is the program's own default.
-    pub(crate) lingers_ms: Vec<Option<u32>>,
+    pub(crate) lingers_ms: Vec<Option<f64>>,
     /// Events of the memory test.
     pub(crate) events: usize,
 }
@@ -28,8 +30,9 @@ impl Settings {
         let all = || webhooks::ALL.iter().map(|webhook| webhook.name.to_owned()).collect();
         let names: Vec<String> = list("BENCH_WEBHOOKS").unwrap_or_else(all);
         Self {
-            duration: Duration::from_secs_f64(one("BENCH_SECONDS", 1.5)),
-            rounds: one("BENCH_ROUNDS", 3),
+            duration: Duration::from_secs_f64(one("BENCH_SECONDS", 1.0)),
+            rounds: one("BENCH_ROUNDS", 5),
+            warm_up_rounds: one("BENCH_WARM_UP_ROUNDS", 3),
             webhooks: names.iter().map(|name| webhooks::find(name)).collect(),
             connections: list("BENCH_CONNECTIONS").unwrap_or_else(|| vec![1, 64, 256]),
             brokers: list("BENCH_BROKERS").unwrap_or_else(|| vec!["embedded".to_owned(), "kafka".to_owned()]),

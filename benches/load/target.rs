@@ -74,7 +74,7 @@ impl Target {
         webhook: &'static Webhook,
         bootstrap_servers: &str,
         topic_prefix: &str,
-        linger_ms: Option<u32>,
+        linger_ms: Option<f64>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [address, admin] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));

@@ -105,7 +105,7 @@ impl Webhook {
     pub(crate) fn configuration(&self, place: &Place<'_>) -> String {
         let info = providers::find(self.provider).unwrap();
         let Place { webhooks, admin, bootstrap_servers, topic_prefix, spool, linger_ms } = place;
-        let linger = linger_ms.map(|linger_ms| format!("\"linger.ms\" = {linger_ms}\n")).unwrap_or_default();
+        let linger = linger_ms.map(|linger_ms| format!("\"linger.ms\" = \"{linger_ms}\"\n")).unwrap_or_default();
         format!(
             "[server]\nlisten = \"{webhooks}\"\n[admin]\nlisten = \"{admin}\"\n[spool]\ndir = {spool:?}\n\
              max_bytes = 34359738368\n[kafka]\nbootstrap_servers = \"{bootstrap_servers}\"\n\
@@ -132,5 +132,5 @@ pub(crate) struct Place<'p> {
     pub(crate) bootstrap_servers: &'p str,
     pub(crate) topic_prefix: &'p str,
     pub(crate) spool: &'p str,
-    pub(crate) linger_ms: Option<u32>,
+    pub(crate) linger_ms: Option<f64>,
 }
