@@ -82,10 +82,10 @@ impl Core {
     fn ask(&self, topics: &[String]) -> KafkaState {
         let probe = self.shared.producer.probe(topics, TIMEOUT);
         for (topic, partitions) in &probe.partitions {
-            if self.lanes.has_other_partitions(topic, *partitions) {
+            if self.lanes.is_news(topic, *partitions) {
                 self.shared.producer.learn(topic, TIMEOUT);
-                self.lanes.note_partitions(&self.shared, topic, *partitions);
             }
+            self.lanes.note_partitions(&self.shared, topic, *partitions);
         }
         self.shared.kafka_is_ready.store(probe.problem.is_none(), Ordering::Release);
         KafkaState { ready: probe.problem.is_none(), brokers: probe.brokers, problem: probe.problem }

@@ -359,7 +359,8 @@ impl Producer {
         probe
     }
 
-    /// Lets the client learn that a topic has other partitions than before.
+    /// Lets the client learn at once what has become of a topic that it knows: it would go on for minutes as if
+    /// the topic were the one before.
     pub(super) fn learn(&self, topic: &str, timeout: Duration) {
         let client = self.current();
         if let Err(error) = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout)) {

@@ -1,6 +1,7 @@
 //! All lanes of all topics, and what happens when a topic is cut into other partitions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -26,6 +27,10 @@ pub(super) struct Lanes {
 struct TopicLanes {
     info: &'static TopicInfo,
     name: Arc<str>,
+    /// Whether an event has come, so that Kafka's client may know the topic.
+    used: AtomicBool,
+    /// Whether the topic was there when the brokers were last asked.
+    there: AtomicBool,
     tracks: RwLock<Tracks>,
 }
 
@@ -70,6 +75,7 @@ impl Lanes {
             return parcel.failed(&shared.window);
         };
         let key_hash = parcel.record().map_or(0, |record| partition::key_hash(record.key.as_bytes()));
+        lanes.note_use();
         // The lock is held until the lane has the event, so that a lane that retires gets nothing more.
         let tracks = lanes.read();
         match tracks.track(key_hash) {
@@ -80,6 +86,7 @@ impl Lanes {
 
     /// Takes in a row that was found in the spool after the start.
     pub(super) fn adopt(&self, row: &Stored) {
+        self.topics.get(row.topic.suffix).iter().for_each(|lanes| lanes.note_use());
         if let Some(lanes) = self.topics.get(row.topic.suffix)
             && let Some(track) = lanes.read().track(row.key_hash)
         {
@@ -102,9 +109,9 @@ impl Lanes {
         }
     }
 
-    /// Whether a topic that is there has another number of partitions than it has lanes.
-    pub(super) fn has_other_partitions(&self, topic_name: &str, partitions: usize) -> bool {
-        self.named(topic_name).is_some_and(|lanes| lanes.has_other_partitions(partitions))
+    /// Whether a topic that events went to is gone, is there again or has got other partitions.
+    pub(super) fn is_news(&self, topic_name: &str, partitions: usize) -> bool {
+        self.named(topic_name).is_some_and(|lanes| lanes.is_news(partitions))
     }
 
     fn named(&self, topic_name: &str) -> Option<&TopicLanes> {
@@ -120,13 +127,27 @@ impl Lanes {
 impl TopicLanes {
     fn new(shared: &Arc<Shared>, info: &'static TopicInfo, name: Arc<str>, partitions: u32, rows: Rows) -> Self {
         let now = Instant::now();
+        let (used, there) = (AtomicBool::new(!rows.is_empty()), AtomicBool::new(true));
         let mut rows = distribute(rows, partitions);
         let track = |partition| {
             let rows = rows.remove(&partition).unwrap_or_default();
             Track::new(Lane::new(rows, now), shared, &name, partition)
         };
         let current = (0..partitions.max(1)).map(track).collect();
-        Self { info, tracks: RwLock::new(Tracks { current, retiring: Vec::new() }), name }
+        Self { info, name, used, there, tracks: RwLock::new(Tracks { current, retiring: Vec::new() }) }
+    }
+
+    fn note_use(&self) {
+        // Looked at first, so that the threads do not take this from each other with every event.
+        if !self.used.load(Ordering::Acquire) {
+            self.used.store(true, Ordering::Release);
+        }
+    }
+
+    fn is_news(&self, partitions: usize) -> bool {
+        let is_there = partitions > 0;
+        let was_there = self.there.swap(is_there, Ordering::AcqRel);
+        self.used.load(Ordering::Acquire) && (!(was_there && is_there) || self.has_other_partitions(partitions))
     }
 
     fn has_other_partitions(&self, partitions: usize) -> bool {
