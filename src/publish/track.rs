@@ -78,7 +78,7 @@ impl Track {
         Arc::new(Self { inside, inbox: Mutex::default(), shared, topic_name, partition })
     }
 
-    /// Takes an event. Its number and its place in the queue are given in one critical section.
+    /// Takes an event. What comes to the inbox later gets its number and its place in the queue later.
     pub(super) fn accept(self: &Arc<Self>, parcel: Box<Parcel>, key_hash: u32, deadline: Instant, now: Instant) {
         let bytes = parcel.spool_bytes();
         let facts = Facts { key_hash, bytes, policy: parcel.policy(), deadline };
@@ -167,6 +167,7 @@ impl Track {
         }
     }
 
+    /// An event gets its number and its place in the queue under one lock.
     fn take_in(self: &Arc<Self>, Inside { lane, arrived }: &mut Inside) {
         mem::swap(arrived, &mut *self.inbox());
         let port = &mut Port { track: self };
