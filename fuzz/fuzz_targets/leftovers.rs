@@ -10,6 +10,6 @@ static CLASSES: Classes = Classes { marked: &[("a", Class::Number), ("b.c", Clas
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let Ok(members) = Members::parse(text) else { return };
     if let Ok(Some(object)) = leftovers::write(&members, &CLASSES, &Privacy::default()) {
-        serde_json::from_str::<&RawValue>(&object).expect("leftovers are valid JSON");
+        serde_json::from_slice::<&RawValue>(&object).expect("leftovers are valid JSON");
     }
 });
