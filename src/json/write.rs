@@ -5,16 +5,14 @@
 //! and are half of what a webhook costs beside Kafka, so that this is worth its lines. Whatever is no text, name or
 //! structure is left to `serde_json`.
 
-use serde::ser::{
-    Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple, Serializer,
-};
+use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 use serde_json::Error;
 
 /// Appends a value.
 ///
 /// # Errors
-/// For values that no event has: names of members that are no text, and variants of enums that carry
-/// something.
+/// For values that no event has: names of members that are no text, tuples, and variants of enums that
+/// carry something.
 pub fn push(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
     value.serialize(Writer(out))
 }
@@ -76,7 +74,7 @@ impl<'o> Serializer for Writer<'o> {
     type Ok = ();
     type Error = Error;
     type SerializeSeq = Compound<'o>;
-    type SerializeTuple = Compound<'o>;
+    type SerializeTuple = Impossible<(), Error>;
     type SerializeTupleStruct = Impossible<(), Error>;
     type SerializeTupleVariant = Impossible<(), Error>;
     type SerializeMap = Compound<'o>;
@@ -138,8 +136,8 @@ impl<'o> Serializer for Writer<'o> {
         Ok(Compound::begin(self.0, b'[', b']'))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Compound<'o>, Error> {
-        Ok(Compound::begin(self.0, b'[', b']'))
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Error> {
+        Err(unsupported("a tuple"))
     }
 
     fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Error> {
@@ -180,20 +178,6 @@ fn unsupported(name: &str) -> Error {
 }
 
 impl SerializeSeq for Compound<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.finish();
-        Ok(())
-    }
-}
-
-impl SerializeTuple for Compound<'_> {
     type Ok = ();
     type Error = Error;
 
@@ -266,7 +250,9 @@ mod tests {
         #[serde(skip_serializing_if = "Option::is_none")]
         absent: Option<u8>,
         null: Option<u8>,
-        numbers: (i64, u64, f64),
+        signed: i64,
+        unsigned: u64,
+        fraction: f64,
         truth: Vec<bool>,
         nested: Vec<Inner>,
         map: BTreeMap<String, Option<String>>,
@@ -292,9 +278,9 @@ mod tests {
         let truth = prop::collection::vec(any::<bool>(), 0..3);
         let parts =
             (".*", any::<Option<u8>>(), any::<Option<u8>>(), any::<(i64, u64, f64)>(), truth, map, any::<char>());
-        parts.prop_map(|(text, absent, null, numbers, truth, map, newtype)| {
+        parts.prop_map(|(text, absent, null, (signed, unsigned, fraction), truth, map, newtype)| {
             let nested = truth.iter().map(|_| Inner { unit: Unit::TheOnlyOne }).collect();
-            Everything { text, absent, null, numbers, truth, nested, map, newtype: Newtype(newtype) }
+            Everything { text, absent, null, signed, unsigned, fraction, truth, nested, map, newtype: Newtype(newtype) }
         })
     }
 
@@ -315,5 +301,6 @@ mod tests {
         }
         assert!(push(&mut Vec::new(), &Carries::Something(1)).is_err());
         assert!(push(&mut Vec::new(), &BTreeMap::from([(1, 2)])).is_err());
+        assert!(push(&mut Vec::new(), &(1, 2)).is_err());
     }
 }

@@ -82,8 +82,9 @@ impl Core {
     fn ask(&self, topics: &[String]) -> KafkaState {
         let probe = self.shared.producer.probe(topics, TIMEOUT);
         for (topic, partitions) in &probe.partitions {
-            if self.lanes.is_news(topic, *partitions) {
-                self.shared.producer.learn(topic, TIMEOUT);
+            // What the producer could not be told stays news, and is told when the brokers are asked again.
+            if self.lanes.is_news(topic, *partitions) && !self.shared.producer.learn(topic, TIMEOUT) {
+                continue;
             }
             self.lanes.note_partitions(&self.shared, topic, *partitions);
         }

@@ -16,7 +16,7 @@ use rdkafka::producer::{
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
-use super::parcel::Waiting;
+use super::parcel::Audience;
 use super::track::{Landing, Refusal, Track};
 use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
@@ -108,13 +108,13 @@ pub fn validate(settings: &KafkaSettings) -> Result<(), StartError> {
 pub(super) struct Flight {
     track: Arc<Track>,
     number: u64,
-    waiting: Option<Arc<Waiting>>,
+    audience: Option<Arc<Audience>>,
     since: Instant,
 }
 
 impl Flight {
-    pub(super) fn new(track: &Arc<Track>, number: u64, waiting: Option<Arc<Waiting>>, since: Instant) -> Box<Self> {
-        Box::new(Self { track: Arc::clone(track), number, waiting, since })
+    pub(super) fn new(track: &Arc<Track>, number: u64, audience: Option<Arc<Audience>>, since: Instant) -> Box<Self> {
+        Box::new(Self { track: Arc::clone(track), number, audience, since })
     }
 
     /// Tells the lane.
@@ -213,7 +213,7 @@ impl ProducerContext for Callbacks {
             Ok(_) => {
                 let now = Instant::now();
                 // Whoever waits is told at once, and the lane when it has time.
-                flight.waiting.iter().for_each(|waiting| flight.track.acknowledged(waiting));
+                flight.audience.iter().for_each(|audience| flight.track.acknowledged(audience));
                 self.metrics.publish_duration.observe((now - flight.since).as_secs_f64());
                 flight.land_at(Landing::Acknowledged, now);
             }
@@ -360,12 +360,14 @@ impl Producer {
     }
 
     /// Lets the client learn at once what has become of a topic that it knows: it would go on for minutes as if
-    /// the topic were the one before.
-    pub(super) fn learn(&self, topic: &str, timeout: Duration) {
+    /// the topic were the one before. Tells whether it has learnt it.
+    pub(super) fn learn(&self, topic: &str, timeout: Duration) -> bool {
         let client = self.current();
-        if let Err(error) = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout)) {
+        let answer = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout));
+        if let Err(error) = &answer {
             tracing::debug!(%error, topic, "the Kafka client could not ask about a topic that has changed");
         }
+        answer.is_ok()
     }
 
     /// Waits until nothing is in the client's hands, at most this long. Tells how much is left.

@@ -86,10 +86,9 @@ impl Lanes {
 
     /// Takes in a row that was found in the spool after the start.
     pub(super) fn adopt(&self, row: &Stored) {
-        self.topics.get(row.topic.suffix).iter().for_each(|lanes| lanes.note_use());
-        if let Some(lanes) = self.topics.get(row.topic.suffix)
-            && let Some(track) = lanes.read().track(row.key_hash)
-        {
+        let Some(lanes) = self.topics.get(row.topic.suffix) else { return };
+        lanes.note_use();
+        if let Some(track) = lanes.read().track(row.key_hash) {
             track.restore(row.number, facts_of(row));
         }
     }
@@ -104,7 +103,9 @@ impl Lanes {
 
     /// Takes note of how many partitions a topic has, by its name in the cluster; none if it is not there.
     pub(super) fn note_partitions(&self, shared: &Arc<Shared>, topic_name: &str, partitions: usize) {
-        if let Some(lanes) = self.named(topic_name).filter(|lanes| lanes.has_other_partitions(partitions)) {
+        let Some(lanes) = self.named(topic_name) else { return };
+        lanes.there.store(partitions > 0, Ordering::Release);
+        if lanes.has_other_partitions(partitions) {
             lanes.cut(shared, partitions);
         }
     }
@@ -145,9 +146,8 @@ impl TopicLanes {
     }
 
     fn is_news(&self, partitions: usize) -> bool {
-        let is_there = partitions > 0;
-        let was_there = self.there.swap(is_there, Ordering::AcqRel);
-        self.used.load(Ordering::Acquire) && (!(was_there && is_there) || self.has_other_partitions(partitions))
+        let stays = partitions > 0 && self.there.load(Ordering::Acquire);
+        self.used.load(Ordering::Acquire) && (!stays || self.has_other_partitions(partitions))
     }
 
     fn has_other_partitions(&self, partitions: usize) -> bool {

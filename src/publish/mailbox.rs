@@ -92,8 +92,9 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use std::task::{Context, Wake};
 
     use super::super::ticket::Ticket;
     use super::*;
@@ -128,6 +129,19 @@ mod tests {
             carry();
             assert_eq!(task.0.load(Ordering::Acquire), burst * 10);
         }
+    }
+
+    #[test]
+    fn a_ticket_that_is_awaited_where_somebody_carries_is_told_by_the_carrier_alone() {
+        let mailbox = OF_THIS_THREAD.with(|mailbox| Arc::clone(mailbox.get_or_init(Arc::default)));
+        let ticket = Ticket::new(1);
+        let (task, task_waker) = counter();
+        let mut durable = std::pin::pin!(ticket.durable());
+        assert!(durable.as_mut().poll(&mut Context::from_waker(&task_waker)).is_pending());
+        std::thread::scope(|scope| scope.spawn(|| ticket.settle(true)).join().unwrap());
+        assert_eq!(task.0.load(Ordering::Acquire), 0);
+        mailbox.empty(&mut Vec::new());
+        assert_eq!(task.0.load(Ordering::Acquire), 1);
     }
 
     #[test]

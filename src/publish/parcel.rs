@@ -90,12 +90,12 @@ struct Waiter {
 /// Those who wait for an event, until they are told. Kafka's client knows them too, so that an
 /// acknowledgement reaches them even while somebody else is busy with the event's lane.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct Audience {
     waiter: Mutex<Option<Waiter>>,
     metrics: Option<Arc<SourceMetrics>>,
 }
 
-impl Waiting {
+impl Audience {
     fn lock(&self) -> MutexGuard<'_, Option<Waiter>> {
         self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +141,7 @@ impl Waiter {
 #[derive(Debug)]
 pub(super) struct Parcel {
     record: Option<(Record, Option<Reservation>)>,
-    waiting: Option<Arc<Waiting>>,
+    audience: Option<Arc<Audience>>,
     replaces: Option<Replaced>,
     is_event: bool,
     pub(super) origin: Arc<Origin>,
@@ -151,11 +151,11 @@ impl Parcel {
     /// An event that a request waits for.
     pub(super) fn new(record: Record, memory: Reservation, ticket: Arc<Ticket>, origin: Arc<Origin>) -> Box<Self> {
         let waiter = Waiter { ticket: Some(ticket), kind: record.kind, key: record.identity };
-        let waiting = Waiting { waiter: Mutex::new(Some(waiter)), metrics: origin.metrics.clone() };
+        let audience = Audience { waiter: Mutex::new(Some(waiter)), metrics: origin.metrics.clone() };
         let is_event = record.kind.is_some();
         Box::new(Self {
             record: Some((record, Some(memory))),
-            waiting: Some(Arc::new(waiting)),
+            audience: Some(Arc::new(audience)),
             replaces: None,
             is_event,
             origin,
@@ -167,15 +167,15 @@ impl Parcel {
         let origin = Origin::of_row(&row.source_name, row.provider, row.received_at);
         let is_event = row.record.kind.is_some();
         let record = Some((row.record, None));
-        Box::new(Self { record, waiting: None, replaces: None, is_event, origin: Arc::new(origin) })
+        Box::new(Self { record, audience: None, replaces: None, is_event, origin: Arc::new(origin) })
     }
 
     /// The dead letter of this event, with everybody who waited for it.
     pub(super) fn buried_as(self: Box<Self>, letter: Record, replaces: Option<Replaced>) -> Box<Self> {
-        let Self { waiting, origin, .. } = *self;
+        let Self { audience, origin, .. } = *self;
         // It does not count as the event that it was to be.
-        waiting.iter().for_each(|waiting| waiting.lock().iter_mut().for_each(|waiter| waiter.kind = None));
-        Box::new(Self { record: Some((letter, None)), waiting, replaces, is_event: false, origin })
+        audience.iter().for_each(|audience| audience.lock().iter_mut().for_each(|waiter| waiter.kind = None));
+        Box::new(Self { record: Some((letter, None)), audience, replaces, is_event: false, origin })
     }
 
     /// Whether it is an event, and no dead letter, raw request or mark.
@@ -222,8 +222,8 @@ impl Parcel {
         if let Some(Replaced { track, number, facts }) = self.replaces.take() {
             track.delete(number, facts);
         }
-        if let Some(waiting) = &self.waiting {
-            waiting.durable(if way == Way::Spooled { Route::Spool } else { Route::Kafka }, window);
+        if let Some(audience) = &self.audience {
+            audience.durable(if way == Way::Spooled { Route::Spool } else { Route::Kafka }, window);
         }
     }
 
@@ -232,21 +232,21 @@ impl Parcel {
         if let Some(Replaced { track, number, facts }) = self.replaces.take() {
             track.restore(number, facts);
         }
-        if let Some(waiting) = &self.waiting {
-            waiting.failed(window);
+        if let Some(audience) = &self.audience {
+            audience.failed(window);
         }
     }
 
     /// Nobody is to wait for it any longer, though it may become durable yet.
     pub(super) fn stalled(&mut self, window: &Window) {
-        if let Some(waiting) = &self.waiting {
-            waiting.stalled(window);
+        if let Some(audience) = &self.audience {
+            audience.stalled(window);
         }
     }
 
     /// Those who wait for it.
-    pub(super) fn waiting(&self) -> Option<Arc<Waiting>> {
-        self.waiting.clone()
+    pub(super) fn audience(&self) -> Option<Arc<Audience>> {
+        self.audience.clone()
     }
 }
 

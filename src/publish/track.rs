@@ -13,7 +13,7 @@ use super::Shared;
 use super::kafka::{Flight, SendError};
 use super::lane::{Facts, Lane, Outside, RowFacts, Way};
 use super::mailbox;
-use super::parcel::{Parcel, Reservation, Waiting};
+use super::parcel::{Audience, Parcel, Reservation};
 use super::spooler::Job;
 use crate::spool::Row;
 use crate::telemetry::metrics::Route;
@@ -87,8 +87,8 @@ impl Track {
     }
 
     /// Kafka has acknowledged an event that somebody may wait for.
-    pub(super) fn acknowledged(&self, waiting: &Waiting) {
-        waiting.durable(Route::Kafka, &self.shared.window);
+    pub(super) fn acknowledged(&self, audience: &Audience) {
+        audience.durable(Route::Kafka, &self.shared.window);
     }
 
     /// Kafka's client has an outcome. What it refuses for good is dealt with elsewhere, since that may
@@ -206,7 +206,7 @@ pub(super) struct Port<'t> {
 impl Outside<Box<Parcel>> for Port<'_> {
     fn produce(&mut self, number: u64, parcel: &mut Box<Parcel>, now: Instant) -> bool {
         let Some(record) = parcel.record() else { return false };
-        let flight = Flight::new(self.track, number, parcel.waiting(), now);
+        let flight = Flight::new(self.track, number, parcel.audience(), now);
         match self.track.shared.producer.send(&self.track.topic_name, self.track.partition, record, flight) {
             Ok(()) => true,
             Err(SendError::Refused(flight, reason)) => {

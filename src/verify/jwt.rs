@@ -94,3 +94,42 @@ impl fmt::Debug for Hs256Keys {
         write!(formatter, "Hs256Keys({} redacted)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn token(header: &Header) -> String {
+        encode(header, &json!({"iss": "x"}), &EncodingKey::from_secret(b"an-invented-secret")).unwrap()
+    }
+
+    fn verify(token: &str) -> Result<usize, AuthError> {
+        let token = Hs256Keys::new(&["another".into(), "an-invented-secret".into()]).verify(token)?;
+        assert_eq!(token.claims::<Value>()?, json!({"iss": "x"}));
+        Ok(token.secret_index)
+    }
+
+    #[test]
+    fn the_usual_header_and_any_other_of_the_algorithm_are_accepted() {
+        let usual = token(&Header::new(Algorithm::HS256));
+        let unusual = token(&Header { typ: None, ..Header::new(Algorithm::HS256) });
+        assert!(!unusual.starts_with(USUAL_HEADER));
+        assert_eq!((verify(&usual), verify(&unusual)), (Ok(1), Ok(1)));
+        assert_eq!(URL_SAFE_NO_PAD.decode(USUAL_HEADER).unwrap(), br#"{"alg":"HS256","typ":"JWT"}"#);
+    }
+
+    #[test]
+    fn no_token_chooses_its_algorithm_and_every_part_is_signed() {
+        let genuine = token(&Header { typ: None, ..Header::new(Algorithm::HS256) });
+        assert_eq!(verify(&token(&Header::new(Algorithm::HS512))), Err(AuthError::WrongAlgorithm));
+        let (_, rest) = genuine.split_once('.').unwrap();
+        assert_eq!(verify(&format!("{USUAL_HEADER}.{rest}")), Err(AuthError::WrongSignature));
+        let (signed, _) = genuine.rsplit_once('.').unwrap();
+        for cut in [signed, "", "a", "a.b", &format!("{signed}.")] {
+            assert!(verify(cut).is_err(), "{cut}");
+        }
+    }
+}
