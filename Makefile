@@ -36,7 +36,7 @@ KAFKA_CACHE := $(abspath $(CACHE))/kafka-$(KAFKA_VERSION)
 heading = @printf '\n==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt clippy doc unit doctest broker-test drill drill-short examples fuzz schemas kafka \
+.PHONY: help build run test fmt clippy doc unit loom doctest broker-test drill drill-short examples fuzz schemas kafka \
 	bench bench-memory bench-spool bench-check bench-accept
 
 # Cargo uses all cores by itself; two of these side by side would only wait for each other.
@@ -71,6 +71,10 @@ doc: ## builds the documentation, warnings being errors
 unit: ## runs the tests that need nothing but cargo
 	$(call heading,unit and in-process tests)
 	$(CARGO) test $(CARGO_FLAGS) --lib --bins --test it -- --test-threads $(TEST_THREADS)
+
+loom: ## tries every order in which threads may meet while requests wait; part of unit
+	$(call heading,orders of threads)
+	$(CARGO) test $(CARGO_FLAGS) --lib waking::model -- --nocapture
 
 doctest: ## runs the examples of the documentation
 	$(call heading,doc tests)

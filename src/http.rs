@@ -18,7 +18,7 @@ pub mod webhook;
 
 use crate::config::ServerSettings;
 use crate::ingest::Ingest;
-use crate::publish::mailbox;
+use crate::publish::waking;
 
 /// Idle connections are kept longer than most proxies keep theirs, so that it is never us who closes
 /// one on which a webhook is just arriving.
@@ -75,7 +75,7 @@ pub fn serve_webhooks(settings: &ServerSettings, listener: TcpListener, ingest: 
     let state = web::Data::new(webhook::State::new(settings, Arc::clone(ingest)));
     // Called on each worker's thread.
     let app = move || {
-        actix_web::rt::spawn(mailbox::carry());
+        actix_web::rt::spawn(waking::carry());
         App::new().app_data(state.clone()).default_service(web::to(webhook::receive))
     };
     let mut server = HttpServer::new(app)

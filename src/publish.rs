@@ -26,20 +26,20 @@ pub mod kafka;
 mod kept;
 pub mod lane;
 mod lanes;
-pub mod mailbox;
 mod parcel;
 pub mod partition;
 pub mod raw;
 pub mod reader;
 mod refusal;
 mod spooler;
-pub mod ticket;
 pub mod topics;
 mod track;
 mod upkeep;
+pub mod waking;
 mod warm;
 
 pub use spooler::SpoolState;
+pub use waking::ticket;
 
 use crate::config::{KafkaSettings, SpoolSettings};
 use crate::event::envelope::Record;

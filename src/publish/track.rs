@@ -12,9 +12,9 @@ use std::time::Instant;
 use super::Shared;
 use super::kafka::{Flight, SendError};
 use super::lane::{Facts, Lane, Outside, RowFacts, Way};
-use super::mailbox;
 use super::parcel::{Audience, Parcel, Reservation};
 use super::spooler::Job;
+use super::waking::{self, Inbox};
 use crate::spool::Row;
 use crate::telemetry::metrics::Route;
 
@@ -83,7 +83,7 @@ impl Track {
         let bytes = parcel.spool_bytes();
         let facts = Facts { key_hash, bytes, policy: parcel.policy(), deadline };
         self.inbox().push(Arrival::Event { parcel, facts, now });
-        mailbox::empty_soon(self);
+        waking::empty_soon(self);
     }
 
     /// Kafka has acknowledged an event that somebody may wait for.
@@ -156,7 +156,7 @@ impl Track {
 
     /// Takes in what has arrived, unless somebody else has the lock: they look into the inbox after they have
     /// given it back, and so does whoever gets it here. So nothing stays in the inbox.
-    pub(super) fn empty_inbox(self: &Arc<Self>) {
+    fn empty_inbox(self: &Arc<Self>) {
         while !self.inbox().is_empty() {
             let mut inside = match self.inside.try_lock() {
                 Ok(inside) => inside,
@@ -194,6 +194,12 @@ impl Track {
 
     fn inbox(&self) -> MutexGuard<'_, Vec<Arrival>> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox for Track {
+    fn empty(self: Arc<Self>) {
+        self.empty_inbox();
     }
 }
 
