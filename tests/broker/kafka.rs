@@ -140,6 +140,11 @@ impl KafkaCluster {
         }
     }
 
+    /// Whether some broker has the log of one of a topic's partitions, and may still take records into it.
+    pub(crate) fn has_log_of(&self, topic: &str, partition: i32) -> bool {
+        self.nodes.iter().any(|node| node.has_log_of(topic, partition))
+    }
+
     fn try_start(options: &ClusterOptions) -> Result<Self, StartFailure> {
         let mut cluster = Self::lay_out(options);
         cluster

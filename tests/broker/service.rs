@@ -87,17 +87,6 @@ impl Service {
         }
     }
 
-    /// How many message statuses Kafka has acknowledged that were not in the spool before.
-    pub(crate) fn events_live(&self) -> u64 {
-        let metrics = self.app.ingest.metrics().render();
-        let is_counter = |line: &&str| {
-            let parts = ["trunkline_events_total{", r#"kind="message_status""#, r#"route="kafka""#];
-            parts.iter().all(|part| line.contains(part))
-        };
-        let line = metrics.lines().find(is_counter).unwrap();
-        line.rsplit_once(' ').unwrap().1.parse().unwrap()
-    }
-
     /// Waits until Kafka has everything.
     pub(crate) async fn wait_until_drained(&self) {
         let deadline = Instant::now() + PATIENCE;

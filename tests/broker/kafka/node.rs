@@ -118,6 +118,11 @@ impl Node {
         self.id
     }
 
+    /// Whether the log of a partition is there; that of a deleted one has another name at once.
+    pub(super) fn has_log_of(&self, topic: &str, partition: i32) -> bool {
+        self.dir.join("data").join(format!("{topic}-{partition}")).exists()
+    }
+
     pub(super) fn address(&self, security: Security) -> Option<String> {
         self.endpoints.port(security).map(|port| format!("127.0.0.1:{port}"))
     }
