@@ -6,6 +6,8 @@
 #   BROKER_THREADS   broker tests at a time; each may start three JVMs [1]
 #   TEST_THREADS     in-process tests at a time; they wait more than they compute [8]
 #   DRILL_SECONDS    how long the faults of the drill last together    [600; 180 of drill-short]
+#   DRILL_BUSY       1: another process for each processor computes all the while [0]
+#   DRILL_SEED       of what the drill sends; it tells the one that it used [random]
 #                    more of the drill's variables are in docs/reliability.md
 #   BENCH_SECONDS    how long each run of `make bench` is measured     [1]
 #   BENCH_ROUNDS     runs of each of the two programs, in turn         [5]

@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use trunkline::event::kind::{self, TopicInfo};
 
+use crate::administration::Administration;
 use crate::disk::Disk;
+use crate::gate::{Gate, HELD_TOPIC};
 use crate::kafka::KafkaCluster;
 use crate::metrics::Watch;
 use crate::program::{Launch, Program};
 use crate::say;
 use crate::scene::{Scene, Trouble};
 use crate::schedule::{Fault, PHASES, seconds};
+use crate::topics::{self, Published};
 
 /// Long enough for the slowest machine; only a hang takes as long.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -21,12 +25,18 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The service and everything that it depends on. Dropped in this order.
 pub(crate) struct Stage {
     pub(crate) program: Option<Program>,
+    pub(crate) administration: Administration,
     pub(crate) cluster: KafkaCluster,
     pub(crate) launch: Launch,
     pub(crate) disk: Disk,
     pub(crate) scene: Arc<Scene>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) runtime: Handle,
+    pub(crate) gate: Arc<Gate>,
+    /// What stood in the topic that was deleted.
+    pub(crate) before_deletion: Vec<Published>,
+    /// Topics that nobody has made again.
+    pub(crate) came_back: Vec<String>,
     /// Brokers that are stopped or paused.
     pub(crate) away: Vec<usize>,
     /// How the program ended each time that it was stopped in order.
@@ -72,6 +82,16 @@ impl Stage {
                 self.disk.free();
                 self.scene.end(Trouble::Disk);
             }
+            Fault::DeleteTopic => self.delete_topic(),
+            Fault::MakeTopic => self.make_topic(),
+            Fault::DemandReplicas => {
+                self.scene.begin(Trouble::Kafka);
+                self.runtime.block_on(self.administration.demand_replicas(true));
+            }
+            Fault::DemandNoMore => {
+                self.runtime.block_on(self.administration.demand_replicas(false));
+                self.scene.end(Trouble::Kafka);
+            }
             Fault::Kill => self.restart(|program| {
                 program.kill();
                 None
@@ -80,6 +100,34 @@ impl Stage {
         }
         let took_ms = (self.scene.now_us() - began_us) / 1000;
         say(&format!("{:6.1} s      {fault:?} ({took_ms} ms)", self.seconds()));
+    }
+
+    /// Deletes a topic when everything that was answered 200 for it has been read from it. New webhooks for it are sent
+    /// when the brokers have closed its logs: until then they would go on taking records, and delete them.
+    fn delete_topic(&mut self) {
+        self.gate.close();
+        let (gate, watch, runtime) = (Arc::clone(&self.gate), Arc::clone(&self.watch), self.runtime.clone());
+        self.wait_until("what is in the spool or on its way is not taken", || {
+            gate.is_empty() && matches!(runtime.block_on(watch.in_spool()), Ok(None | Some(0)))
+        });
+        self.before_deletion = topics::read_topics(&self.launch.configuration, std::iter::once(HELD_TOPIC));
+        self.scene.begin(Trouble::Kafka);
+        let topic = self.administration.name(HELD_TOPIC);
+        self.runtime.block_on(self.administration.delete(&topic));
+        let deadline = Instant::now() + PATIENCE;
+        // The first one may be back, if a topic that somebody asks about is made anew.
+        while (1..held_topic().partitions).any(|partition| self.cluster.has_log_of(&topic, partition)) {
+            assert!(Instant::now() < deadline, "{topic} is not gone within {PATIENCE:?}");
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        self.gate.open();
+    }
+
+    fn make_topic(&mut self) {
+        if self.runtime.block_on(self.administration.make(held_topic())) {
+            self.came_back.push(self.administration.name(HELD_TOPIC));
+        }
+        self.scene.end(Trouble::Kafka);
     }
 
     fn lose(&mut self, broker: usize, way: fn(&mut KafkaCluster, usize)) {
@@ -135,10 +183,16 @@ impl Stage {
     }
 
     fn wait_for(&mut self, path: &str) {
+        let (watch, runtime) = (Arc::clone(&self.watch), self.runtime.clone());
+        self.wait_until(&format!("{path} is not answered 200"), || runtime.block_on(watch.is_ok(path)));
+    }
+
+    /// Waits as long as the program runs, and panics with what is wrong if it takes too long.
+    fn wait_until(&mut self, wrong: &str, is_so: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.runtime.block_on(self.watch.is_ok(path)) {
+        while !is_so() {
             self.program.as_mut().unwrap().check_runs();
-            assert!(Instant::now() < deadline, "{path} is not answered 200 within {PATIENCE:?}");
+            assert!(Instant::now() < deadline, "{wrong} within {PATIENCE:?}");
             std::thread::sleep(POLL_INTERVAL);
         }
     }
@@ -146,4 +200,8 @@ impl Stage {
     fn seconds(&self) -> f64 {
         f64::from(u32::try_from(self.scene.now_us() / 1000).unwrap()) / 1000.0
     }
+}
+
+fn held_topic() -> &'static TopicInfo {
+    kind::topics().find(|topic| topic.suffix == HELD_TOPIC).unwrap()
 }

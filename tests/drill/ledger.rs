@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::traffic::Source;
+use crate::traffic::{Draft, Source};
 
 /// How one attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(crate) struct Webhook {
     pub(crate) source: &'static Source,
     /// What it tells, named by the provider's own ids.
     pub(crate) facts: Vec<String>,
+    /// Those of the facts whose event is larger than its topic takes.
+    pub(crate) oversized: Vec<String>,
     /// Whether it was tampered with, and must be refused.
     pub(crate) tampered: bool,
     pub(crate) attempts: Vec<Attempt>,
@@ -82,9 +84,11 @@ struct State {
 
 impl Ledger {
     /// Enters a webhook that is about to be sent; tells its number.
-    pub(crate) fn open(&self, source: &'static Source, facts: Vec<String>, tampered: bool) -> usize {
+    pub(crate) fn open(&self, draft: &Draft, tampered: bool) -> usize {
         let mut state = self.lock();
-        state.webhooks.push(Webhook { source, facts, tampered, attempts: Vec::with_capacity(1) });
+        let (facts, oversized) = (draft.facts.clone(), draft.oversized.clone());
+        let attempts = Vec::with_capacity(1);
+        state.webhooks.push(Webhook { source: draft.source, facts, oversized, tampered, attempts });
         state.webhooks.len() - 1
     }
 

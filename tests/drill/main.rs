@@ -23,8 +23,11 @@ mod broker {
 }
 use broker::kafka;
 
+mod administration;
+mod busy;
 mod disk;
 mod faults;
+mod gate;
 mod ledger;
 mod metrics;
 mod program;
@@ -37,8 +40,11 @@ mod traffic;
 mod verdict;
 mod watchdog;
 
+use administration::Administration;
+use busy::Busy;
 use disk::Disk;
 use faults::Stage;
+use gate::{Gate, HELD_TOPIC};
 use kafka::{ClusterOptions, KafkaCluster};
 use ledger::Ledger;
 use metrics::{Watch, Ways};
@@ -61,8 +67,12 @@ const OUTPUT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/drill");
 fn whatever_was_answered_200_is_in_kafka_once_and_in_order_through_every_fault() {
     let settings = Settings::from_environment();
     say(&format!("drill: {settings:?}, output in {OUTPUT}"));
+    say(&format!("its conversations can be had again with DRILL_SEED={}", settings.seed));
     std::fs::create_dir_all(OUTPUT).unwrap();
-    let verdict = drill(&settings);
+    let verdict = {
+        let _busy = settings.busy.then(Busy::on_every_processor);
+        drill(&settings)
+    };
     std::fs::write(Path::new(OUTPUT).join("verdict.txt"), verdict.to_string()).unwrap();
     say(&verdict.to_string());
     assert!(verdict.passed(), "see the verdict above");
@@ -72,8 +82,10 @@ fn drill(settings: &Settings) -> Verdict {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let folder = tempfile::Builder::new().prefix("trunkline-drill-").tempdir().unwrap();
     let (scene, ledger) = (Arc::new(Scene::new()), Arc::new(Ledger::default()));
-    let mut stage = set(folder.path(), settings, &scene, &ledger, &runtime);
-    let sender = Sender::new(stage.launch.webhooks.clone(), Arc::clone(&scene), Arc::clone(&ledger), settings.seed);
+    let gate = Arc::new(Gate::default());
+    let mut stage = set(folder.path(), settings, &scene, &ledger, &gate, &runtime);
+    let (webhooks, scene_too) = (stage.launch.webhooks.clone(), Arc::clone(&scene));
+    let sender = Sender::new(webhooks, scene_too, Arc::clone(&ledger), gate, settings.seed);
     let traffic = runtime.spawn(Arc::clone(&sender).run(settings.rate_per_second));
     runtime.spawn(sample(Arc::clone(&stage.watch)));
     runtime.spawn(tell_progress(Arc::clone(&stage.watch), Arc::clone(&scene), Arc::clone(&ledger)));
@@ -94,14 +106,21 @@ fn set(
     settings: &Settings,
     scene: &Arc<Scene>,
     ledger: &Arc<Ledger>,
+    gate: &Arc<Gate>,
     runtime: &tokio::runtime::Runtime,
 ) -> Stage {
-    let cluster = KafkaCluster::start(ClusterOptions { brokers: schedule::BROKERS, ..ClusterOptions::default() });
+    // As a broker has it that nobody has told otherwise: a topic that is asked about is made.
+    let properties = vec![("auto.create.topics.enable".to_owned(), "true".to_owned())];
+    let options = ClusterOptions { brokers: schedule::BROKERS, properties, ..ClusterOptions::default() };
+    let cluster = KafkaCluster::start(options);
     let disk = Disk::make(folder.join("disk"), settings.disk_bytes);
     let log = PathBuf::from(OUTPUT).join("trunkline.log");
     let launch = Launch::prepare(folder, &disk, &cluster.bootstrap_servers(), log);
     let watch = Arc::new(Watch::new(launch.admin.clone(), Arc::clone(scene), Arc::clone(ledger)));
+    let administration = Administration::of(topics::kafka_settings(&launch.configuration));
+    runtime.block_on(administration.make_topics());
     let mut stage = Stage {
+        administration,
         program: None,
         cluster,
         launch,
@@ -109,7 +128,10 @@ fn set(
         scene: Arc::clone(scene),
         watch,
         runtime: runtime.handle().clone(),
+        gate: Arc::clone(gate),
         away: Vec::new(),
+        before_deletion: Vec::new(),
+        came_back: Vec::new(),
         exit_codes: Vec::new(),
     };
     stage.start();
@@ -173,16 +195,25 @@ fn conclude(
         (false, false) => DiskFault::Impossible,
         (false, true) => DiskFault::Waived,
     };
+    let mut published = topics::read(&stage.launch.configuration);
+    for record in published.iter_mut().filter(|record| record.topic.ends_with(HELD_TOPIC)) {
+        record.generation = 1;
+    }
+    published.append(&mut stage.before_deletion);
     Verdict::of(&Evidence {
         webhooks,
-        published: topics::read(&stage.launch.configuration),
+        published,
         history: stage.scene.recorded(),
         ways: Ways::of(&samples),
         exit_codes,
         left_in_spool,
         disk,
+        came_back: std::mem::take(&mut stage.came_back),
         longest_answer_ms: settings.longest_answer_ms,
         peak_rss_kib: samples.iter().map(|sample| sample.peak_rss_kib).max().unwrap_or(0),
+        started_unix_ms: stage.scene.started_unix_ms(),
+        seed: settings.seed,
+        busy: settings.busy,
     })
 }
 

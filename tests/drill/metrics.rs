@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) spooled: u64,
     pub(crate) late: u64,
     pub(crate) drained: u64,
+    pub(crate) replacements: u64,
     /// Events in the spool; absent if the program does not tell.
     pub(crate) in_spool: Option<u64>,
 }
@@ -41,6 +42,8 @@ pub(crate) struct Ways {
     pub(crate) spooled: u64,
     pub(crate) late: u64,
     pub(crate) drained: u64,
+    /// Times that the Kafka client was replaced.
+    pub(crate) replacements: u64,
     /// What was drained between two looks between which requests were answered too.
     pub(crate) drained_under_load: u64,
 }
@@ -123,6 +126,7 @@ impl Counters {
                 "trunkline_events_total" if labels.contains("route=\"spool\"") => counters.spooled += value,
                 "trunkline_spool_late_acknowledgements_total" => counters.late += value,
                 "trunkline_spool_drained_total" => counters.drained += value,
+                "trunkline_producer_replacements_total" => counters.replacements += value,
                 "trunkline_spool_events" => *counters.in_spool.get_or_insert(0) += value,
                 _ => {}
             }
@@ -145,6 +149,7 @@ impl Ways {
             ways.spooled += now.spooled.saturating_sub(from.spooled);
             ways.late += now.late.saturating_sub(from.late);
             ways.drained += drained;
+            ways.replacements += now.replacements.saturating_sub(from.replacements);
             if before.is_some_and(|before| before.taken < sample.taken) {
                 ways.drained_under_load += drained;
             }
@@ -155,11 +160,12 @@ impl Ways {
 
 /// The samples as a table for a plotting program.
 pub(crate) fn table(samples: &[Sample]) -> String {
-    let mut text = "seconds,life,live,spooled,late,drained,in_spool,peak_rss_kib,taken\n".to_owned();
+    let mut text = "seconds,life,live,spooled,late,drained,replacements,in_spool,peak_rss_kib,taken\n".to_owned();
     for Sample { at_us, life, counters, peak_rss_kib, taken } in samples {
-        let Counters { live, spooled, late, drained, in_spool } = counters;
+        let Counters { live, spooled, late, drained, replacements, in_spool } = counters;
         let (seconds, in_spool) = (at_us / 1_000_000, in_spool.unwrap_or(0));
-        writeln!(text, "{seconds},{life},{live},{spooled},{late},{drained},{in_spool},{peak_rss_kib},{taken}").unwrap();
+        write!(text, "{seconds},{life},{live},{spooled},{late},{drained},{replacements},").unwrap();
+        writeln!(text, "{in_spool},{peak_rss_kib},{taken}").unwrap();
     }
     text
 }
@@ -182,8 +188,8 @@ mod tests {
                     trunkline_events_total{source=\"b\",kind=\"x\",route=\"kafka\"} 4\n\
                     trunkline_events_total{source=\"b\",kind=\"x\",route=\"spool\"} 5\n\
                     trunkline_spool_late_acknowledgements_total 6\n\
-                    trunkline_spool_drained_total 7\ntrunkline_spool_events 8\ntrunkline_ready 1\n# EOF\n";
-        let counters = Counters { live: 7, spooled: 5, late: 6, drained: 7, in_spool: Some(8) };
+                    trunkline_spool_drained_total 7\ntrunkline_producer_replacements_total 2\ntrunkline_spool_events 8\ntrunkline_ready 1\n# EOF\n";
+        let counters = Counters { live: 7, spooled: 5, late: 6, drained: 7, replacements: 2, in_spool: Some(8) };
         assert_eq!(Counters::parse(text), counters);
         assert_eq!(Counters::parse("trunkline_ready 1\n").in_spool, None);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How soon after the disk has room again the service must use it.
 const DISK_RECOVERY: Duration = Duration::from_secs(5);
@@ -52,6 +52,7 @@ impl History {
 #[derive(Debug)]
 pub(crate) struct Scene {
     started: Instant,
+    started_unix_ms: u64,
     /// Odd while one process runs from its start on; even while it is not sure which one answers.
     life: AtomicU64,
     history: Mutex<History>,
@@ -59,7 +60,14 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), life: AtomicU64::new(0), history: Mutex::default() }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let started_unix_ms = u64::try_from(since_1970.as_millis()).unwrap();
+        Self { started: Instant::now(), started_unix_ms, life: AtomicU64::new(0), history: Mutex::default() }
+    }
+
+    /// Its clock at zero, in milliseconds since 1970.
+    pub(crate) fn started_unix_ms(&self) -> u64 {
+        self.started_unix_ms
     }
 
     pub(crate) fn now_us(&self) -> u64 {

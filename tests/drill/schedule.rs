@@ -13,13 +13,24 @@ pub(crate) enum Fault {
     ResumeBroker(usize),
     FillDisk,
     FreeDisk,
+    /// Every topic demands more replicas than there are brokers, so that nothing is acknowledged though all of them
+    /// are well. A client that is stuck looks the same, and is replaced.
+    DemandReplicas,
+    DemandNoMore,
+    /// A topic is deleted while the brokers make every topic that they are asked about.
+    DeleteTopic,
+    /// It is made again, with its partitions and replicas.
+    MakeTopic,
     /// SIGKILL to the program, which is started again at once.
     Kill,
     /// SIGTERM to the program, which is started again as soon as it has ended.
     Stop,
 }
 
-use Fault::{FillDisk, FreeDisk, Kill, KillBroker, PauseBroker, ResumeBroker, StartBroker, Stop, StopBroker};
+use Fault::{
+    DeleteTopic, DemandNoMore, DemandReplicas, FillDisk, FreeDisk, Kill, KillBroker, MakeTopic, PauseBroker,
+    ResumeBroker, StartBroker, Stop, StopBroker,
+};
 
 /// Part of the drill: faults at its beginning, and then some time to show what comes of them.
 #[derive(Debug)]
@@ -38,16 +49,21 @@ pub(crate) const BROKERS: usize = 3;
 
 /// The disk is filled in the first outage: later the spool may have room of its own, left by what it has
 /// handed over.
-pub(crate) const PHASES: [Phase; 22] = [
+pub(crate) const PHASES: [Phase; 26] = [
     phase(2, "calm", &[]),
     phase(2, "one broker stopped", &[StopBroker(0)]),
     phase(2, "that broker back", &[StartBroker(0)]),
+    phase(2, "a topic deleted", &[DeleteTopic]),
+    phase(2, "that topic made again", &[MakeTopic]),
     phase(1, "disk full, Kafka there", &[FillDisk]),
     phase(3, "disk full, Kafka away", &[StopBroker(0), StopBroker(1), StopBroker(2)]),
     phase(3, "disk free, Kafka away", &[FreeDisk]),
     phase(2, "killed while Kafka is away", &[Kill]),
     phase(4, "Kafka back", &[StartBroker(0), StartBroker(1), StartBroker(2)]),
     phase(2, "killed while Kafka is there", &[Kill]),
+    // Longer than the program waits before it replaces its client, in the shortest drill too.
+    phase(5, "nothing is acknowledged", &[DemandReplicas]),
+    phase(2, "acknowledged again", &[DemandNoMore]),
     phase(3, "one broker hangs", &[PauseBroker(1)]),
     phase(3, "all brokers hang", &[PauseBroker(0), PauseBroker(2)]),
     phase(3, "all brokers go on", &[ResumeBroker(0), ResumeBroker(1), ResumeBroker(2)]),
@@ -78,7 +94,8 @@ mod tests {
 
     #[test]
     fn at_the_end_everything_runs_and_the_disk_is_free() {
-        let (mut running, mut paused, mut full) = (HashSet::from([0, 1, 2]), HashSet::new(), false);
+        let (mut running, mut paused) = (HashSet::from([0, 1, 2]), HashSet::new());
+        let (mut full, mut demanding, mut deleted) = (false, false, false);
         for fault in PHASES.iter().flat_map(|phase| phase.faults) {
             let sensible = match fault {
                 StopBroker(broker) | KillBroker(broker) => running.remove(broker),
@@ -87,11 +104,15 @@ mod tests {
                 ResumeBroker(broker) => paused.remove(broker),
                 FillDisk => !std::mem::replace(&mut full, true),
                 FreeDisk => std::mem::replace(&mut full, false),
+                DemandReplicas => !std::mem::replace(&mut demanding, true),
+                DemandNoMore => std::mem::replace(&mut demanding, false),
+                DeleteTopic => !std::mem::replace(&mut deleted, true),
+                MakeTopic => std::mem::replace(&mut deleted, false),
                 Kill | Stop => true,
             };
             assert!(sensible, "{fault:?}");
         }
-        assert_eq!((running.len(), paused.len(), full), (BROKERS, 0, false));
+        assert_eq!((running.len(), paused.len(), full, demanding, deleted), (BROKERS, 0, false, false, false));
     }
 
     #[test]

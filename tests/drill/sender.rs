@@ -10,6 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
+use crate::gate::{Gate, HELD_SIMULATION};
 use crate::ledger::{Answer, Attempt, Ledger};
 use crate::scene::Scene;
 use crate::traffic::{self, Conversation, Draft, Tamper};
@@ -42,16 +43,24 @@ pub(crate) struct Sender {
     scene: Arc<Scene>,
     ledger: Arc<Ledger>,
     room: Arc<Semaphore>,
+    seed: u64,
     random: Mutex<StdRng>,
     /// Conversations whose next webhook may be sent.
     ready: Mutex<VecDeque<Conversation>>,
+    gate: Arc<Gate>,
     open: AtomicUsize,
     index: AtomicU64,
     stopping: AtomicBool,
 }
 
 impl Sender {
-    pub(crate) fn new(base_url: String, scene: Arc<Scene>, ledger: Arc<Ledger>, seed: u64) -> Arc<Self> {
+    pub(crate) fn new(
+        base_url: String,
+        scene: Arc<Scene>,
+        ledger: Arc<Ledger>,
+        gate: Arc<Gate>,
+        seed: u64,
+    ) -> Arc<Self> {
         // Idle connections end here before the server ends them, which a request could meet half-way.
         let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).pool_idle_timeout(Duration::from_secs(2));
         Arc::new(Self {
@@ -60,8 +69,10 @@ impl Sender {
             scene,
             ledger,
             room: Arc::new(Semaphore::new(ROOM)),
+            seed,
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             ready: Mutex::default(),
+            gate,
             open: AtomicUsize::new(0),
             index: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -102,15 +113,23 @@ impl Sender {
         waiting.unwrap_or_else(|| {
             self.open.fetch_add(1, Ordering::AcqRel);
             let index = self.index.fetch_add(1, Ordering::Relaxed);
-            traffic::conversation(&mut locked(&self.random), index)
+            self.gate.pass(|is_open| {
+                let conversation = traffic::conversation(&mut self.random_of(index), index, is_open);
+                let is_held = conversation.iter().any(|draft| draft.simulation == HELD_SIMULATION);
+                (conversation, is_held)
+            })
         })
     }
 
     /// Delivers the next webhook of a conversation and hands the conversation back.
     async fn go_on(self: Arc<Self>, mut conversation: Conversation, room: OwnedSemaphorePermit) {
         let Some(draft) = conversation.pop_front() else { return };
-        let webhook = self.ledger.open(draft.source, draft.facts.clone(), false);
+        let webhook = self.ledger.open(&draft, false);
         self.deliver(webhook, &draft).await;
+        // Such a conversation has one webhook.
+        if draft.simulation == HELD_SIMULATION {
+            self.gate.leave();
+        }
         match conversation.is_empty() {
             true => drop(self.open.fetch_sub(1, Ordering::AcqRel)),
             false => locked(&self.ready).push_back(conversation),
@@ -148,8 +167,8 @@ impl Sender {
     /// Sends something that must be refused. A forger does not insist.
     async fn forge(self: Arc<Self>, room: OwnedSemaphorePermit) {
         let index = self.index.fetch_add(1, Ordering::Relaxed);
-        let (draft, tamper) = traffic::forgery(&mut locked(&self.random), index);
-        let webhook = self.ledger.open(draft.source, draft.facts.clone(), true);
+        let (draft, tamper) = traffic::forgery(&mut self.random_of(index), index);
+        let webhook = self.ledger.open(&draft, true);
         self.attempt(webhook, &draft, Some(tamper)).await;
         drop(room);
     }
@@ -170,6 +189,11 @@ impl Sender {
         let url = format!("{}/webhooks/{}{token}", self.base_url, draft.source.name);
         let request = self.client.post(url).body(signed.body);
         signed.headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    /// What is sent under a number depends on the seed alone, whatever was sent before.
+    fn random_of(&self, index: u64) -> StdRng {
+        StdRng::seed_from_u64(self.seed.rotate_left(32) ^ index)
     }
 
     fn one_in(&self, count: u32) -> bool {

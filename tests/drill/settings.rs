@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) without_disk: bool,
     /// `DRILL_LONGEST_ANSWER_MS`: an answer that takes longer fails the drill.
     pub(crate) longest_answer_ms: u64,
+    /// `DRILL_BUSY=1`: every processor is kept busy by another process.
+    pub(crate) busy: bool,
     /// `DRILL_SEED`: of what is sent; when it is sent, chance decides in any case.
     pub(crate) seed: u64,
 }
@@ -30,6 +32,7 @@ impl Settings {
             disk_bytes: read("DRILL_DISK_BYTES", 256 << 20),
             without_disk: read("DRILL_WITHOUT_DISK", 0_u8) == 1,
             longest_answer_ms: read("DRILL_LONGEST_ANSWER_MS", 15_000),
+            busy: read("DRILL_BUSY", 0_u8) == 1,
             seed: read("DRILL_SEED", rand::random()),
         }
     }

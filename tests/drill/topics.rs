@@ -6,6 +6,7 @@ use serde::Deserialize;
 use trunkline::config::{self, Environment, KafkaSettings};
 use trunkline::event::kind;
 use trunkline::publish::reader::{From, ReadRecord, Reader};
+use ulid::Ulid;
 
 use crate::traffic::SECRET;
 
@@ -16,12 +17,34 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) topic: String,
+    /// Grows when the topic is deleted and made again.
+    pub(crate) generation: u32,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) key: String,
     pub(crate) event_id: String,
     /// The fact by the provider's own ids; `None` for what is no event, such as a dead letter.
     pub(crate) fact: Option<String>,
+    /// What a dead letter tells.
+    pub(crate) letter: Option<Letter>,
+}
+
+impl Published {
+    /// Its place among all records of its partition.
+    pub(crate) fn position(&self) -> (u32, i64) {
+        (self.generation, self.offset)
+    }
+}
+
+/// A dead letter, as far as the verdict needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    /// Why it was written.
+    pub(crate) code: String,
+    /// The fact of the event in it, if it is one.
+    pub(crate) fact: Option<String>,
+    /// When it was written, in milliseconds since 1970: its id tells.
+    pub(crate) written_ms: u64,
 }
 
 /// The members of an event that name its fact.
@@ -35,13 +58,26 @@ struct Event {
     call_id: String,
     event_raw: String,
     record_id: String,
+    dead_letter_id: String,
+    reason: Reason,
+    body: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Reason {
+    code: String,
 }
 
 /// Reads every topic from its beginning to its present end.
 pub(crate) fn read(configuration: &str) -> Vec<Published> {
+    read_topics(configuration, kind::topics().map(|topic| topic.suffix))
+}
+
+/// Reads some topics from their beginning to their present end.
+pub(crate) fn read_topics(configuration: &str, suffixes: impl Iterator<Item = &'static str>) -> Vec<Published> {
     let settings = kafka_settings(configuration);
-    let topics: Vec<String> =
-        kind::topics().map(|topic| format!("{}{}", settings.topic_prefix, topic.suffix)).collect();
+    let topics: Vec<String> = suffixes.map(|suffix| format!("{}{suffix}", settings.topic_prefix)).collect();
     let mut reader = Reader::open(&settings, &topics, From::Beginning).unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut published = Vec::new();
@@ -52,7 +88,7 @@ pub(crate) fn read(configuration: &str) -> Vec<Published> {
     published
 }
 
-fn kafka_settings(configuration: &str) -> KafkaSettings {
+pub(crate) fn kafka_settings(configuration: &str) -> KafkaSettings {
     let environment = Environment::from([("DRILL_SECRET".to_owned(), SECRET.to_owned())]);
     config::load_text("drill", configuration, &environment).unwrap().settings.kafka
 }
@@ -61,12 +97,20 @@ fn published_of(record: &ReadRecord) -> Published {
     let event: Event = serde_json::from_slice(&record.value).unwrap();
     Published {
         topic: record.topic.clone(),
+        generation: 0,
         partition: record.partition,
         offset: record.offset,
         key: record.key.clone(),
         fact: fact(&event),
-        event_id: event.event_id,
+        letter: letter(&event),
+        event_id: if event.kind == "dead_letter" { event.dead_letter_id } else { event.event_id },
     }
+}
+
+fn letter(letter: &Event) -> Option<Letter> {
+    let written_ms = Ulid::from_string(&letter.dead_letter_id).ok()?.timestamp_ms();
+    let fact = serde_json::from_str(&letter.body).ok().and_then(|event| fact(&event));
+    Some(Letter { code: letter.reason.code.clone(), fact, written_ms })
 }
 
 /// Names a fact as [`crate::traffic`] does.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use rand::Rng as _;
+use rand::distr::{Alphanumeric, SampleString as _};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use secrecy::SecretString;
@@ -12,6 +13,8 @@ use trunkline::providers::simulate::{Credentials, Seed, SignedRequest, Simulatio
 use trunkline::providers::{self, ProviderInfo};
 use uuid::Uuid;
 
+use crate::gate::HELD_SIMULATION;
+
 /// The secret of every source, or the token that ends its URL.
 pub(crate) const SECRET: &str = "an-invented-drill-secret";
 
@@ -20,6 +23,18 @@ const TAMPERED_ID: &str = "bad0bad0";
 
 /// A provider sends its events in another order than they happened, once in so many conversations.
 const REVERSED_ONE_IN: u32 = 10;
+
+/// The greatest record of the topic of call records, in bytes: so little that some events do not fit, and many that
+/// do fit alone do not together.
+pub(crate) const SMALL_TOPIC_BYTES: usize = 20_000;
+
+/// A call record that does not fit, one in so many deliveries. Text of random letters, which nothing compresses.
+const OVERSIZED_ONE_IN: u32 = 12;
+const OVERSIZED_TEXT: usize = 30_000;
+
+/// A call record of which only a few fit together, one in so many.
+const BULKY_ONE_IN: u32 = 3;
+const BULKY_TEXT: usize = 5_000;
 
 /// A source of the configuration.
 #[derive(Debug)]
@@ -49,8 +64,12 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) source: &'static Source,
+    /// How it was made.
+    pub(crate) simulation: &'static str,
     pub(crate) body: Vec<u8>,
     pub(crate) facts: Vec<String>,
+    /// Those of the facts whose event is larger than its topic takes.
+    pub(crate) oversized: Vec<String>,
 }
 
 /// Webhooks about one thing. Each is sent when the one before it was answered.
@@ -79,7 +98,7 @@ struct Plan {
 
 const STATUSES: &[&str] = &["submitted", "delivered", "read"];
 
-const PLANS: [Plan; 6] = [
+static PLANS: [Plan; 6] = [
     Plan { weight: 4, source: 0, simulation: "message-status", statuses: STATUSES, records: 1 },
     Plan { weight: 2, source: 0, simulation: "inbound-message", statuses: &[], records: 1 },
     Plan { weight: 3, source: 1, simulation: "telephony", statuses: &[], records: 1 },
@@ -88,10 +107,10 @@ const PLANS: [Plan; 6] = [
     Plan { weight: 1, source: 3, simulation: "message-status", statuses: STATUSES, records: 1 },
 ];
 
-/// Makes a conversation that nobody had before.
-pub(crate) fn conversation(random: &mut StdRng, index: u64) -> Conversation {
+/// Makes a conversation that nobody had before, of a plan that is held back only if that is allowed.
+pub(crate) fn conversation(random: &mut StdRng, index: u64, held_too: bool) -> Conversation {
     let id = Uuid::from_u128(random.random()).hyphenated().to_string();
-    let mut drafts = drafts(random, index, id);
+    let mut drafts = drafts(random, index, id, held_too);
     if random.random_ratio(1, REVERSED_ONE_IN) {
         drafts.make_contiguous().reverse();
     }
@@ -102,7 +121,7 @@ pub(crate) fn conversation(random: &mut StdRng, index: u64) -> Conversation {
 pub(crate) fn forgery(random: &mut StdRng, index: u64) -> (Draft, Tamper) {
     let id = Uuid::from_u128(random.random()).hyphenated().to_string();
     let (_, rest) = id.split_at(TAMPERED_ID.len());
-    let draft = drafts(random, index, format!("{TAMPERED_ID}{rest}")).pop_front();
+    let draft = drafts(random, index, format!("{TAMPERED_ID}{rest}"), true).pop_front();
     let draft = draft.expect("a conversation has a first webhook");
     // Where nothing is signed, a changed body is as good as any.
     let ways: &[Tamper] = match draft.source.info().signs {
@@ -113,8 +132,9 @@ pub(crate) fn forgery(random: &mut StdRng, index: u64) -> (Draft, Tamper) {
     (draft, way)
 }
 
-fn drafts(random: &mut StdRng, index: u64, id: String) -> Conversation {
-    let plan = PLANS.choose_weighted(random, |plan| plan.weight).expect("the plans have weights");
+fn drafts(random: &mut StdRng, index: u64, id: String, held_too: bool) -> Conversation {
+    let weight = |plan: &Plan| if held_too || plan.simulation != HELD_SIMULATION { plan.weight } else { 0 };
+    let plan = PLANS.choose_weighted(random, weight).expect("the plans have weights");
     let source = &SOURCES[plan.source];
     let simulation = simulation(source.info(), plan.simulation);
     let shape = simulation.shapes.choose(random).copied().unwrap_or_default();
@@ -130,7 +150,40 @@ fn drafts(random: &mut StdRng, index: u64, id: String) -> Conversation {
     if !plan.statuses.is_empty() {
         bodies = plan.statuses.iter().map(|status| with_status(bodies[0].clone(), status)).collect();
     }
-    bodies.into_iter().map(|body| draft(source, &body)).collect()
+    let oversized = match plan.simulation {
+        "cdr" => bodies.iter_mut().flat_map(|body| enlarge(random, body)).collect(),
+        _ => Vec::new(),
+    };
+    bodies.into_iter().map(|body| draft(plan, &body, oversized.clone())).collect()
+}
+
+/// Puts text into some of the records of a delivery. Tells the facts of those that do not fit any more.
+fn enlarge(random: &mut StdRng, body: &mut Value) -> Vec<String> {
+    let mut oversized = Vec::new();
+    let victim = random.random_ratio(1, OVERSIZED_ONE_IN);
+    for (index, record) in records(body).into_iter().enumerate() {
+        let is_oversized = victim && index == 0;
+        if is_oversized || random.random_ratio(1, BULKY_ONE_IN) {
+            let length = if is_oversized { OVERSIZED_TEXT } else { BULKY_TEXT };
+            record["Drill Text"] = Alphanumeric.sample_string(random, length).into();
+        }
+        if is_oversized {
+            oversized.extend(report_ids(record).into_iter().map(|id| format!("call_record {id}")));
+        }
+    }
+    oversized
+}
+
+/// The records of a delivery, whatever its shape.
+fn records(body: &mut Value) -> Vec<&mut Value> {
+    if ["Report ID", "reportId"].iter().any(|name| body.get(name).is_some()) {
+        return vec![body];
+    }
+    match body {
+        Value::Object(members) => members.values_mut().flat_map(records).collect(),
+        Value::Array(elements) => elements.iter_mut().flat_map(records).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn simulation(info: &'static ProviderInfo, name: &str) -> &'static Simulation {
@@ -143,10 +196,11 @@ fn with_status(mut body: Value, status: &str) -> Value {
     body
 }
 
-fn draft(source: &'static Source, body: &Value) -> Draft {
+fn draft(plan: &'static Plan, body: &Value, oversized: Vec<String>) -> Draft {
+    let source = &SOURCES[plan.source];
     let facts = facts(source.provider, body);
     assert!(!facts.is_empty(), "a webhook of {} tells nothing: {body}", source.provider);
-    Draft { source, body: (source.info().encode)(body), facts }
+    Draft { source, simulation: plan.simulation, body: (source.info().encode)(body), facts, oversized }
 }
 
 /// The facts of a body by the provider's own ids, told without any code of the receiver.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 mod answers;
+mod letters;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,15 @@ pub(crate) struct Evidence {
     pub(crate) left_in_spool: Result<Option<u64>, &'static str>,
     /// Whether the disk of the spool could be filled, and whether the drill may do without.
     pub(crate) disk: DiskFault,
+    /// Topics that were deleted and came back before anybody made them again.
+    pub(crate) came_back: Vec<String>,
     pub(crate) longest_answer_ms: u64,
     pub(crate) peak_rss_kib: u64,
+    /// The clock of the history at its zero, in milliseconds since 1970.
+    pub(crate) started_unix_ms: u64,
+    /// With which all of it can be sent again.
+    pub(crate) seed: u64,
+    pub(crate) busy: bool,
 }
 
 /// What became of the fault of the full disk.
@@ -68,6 +76,7 @@ impl Verdict {
         verdict.judge_reading(evidence);
         verdict.judge_facts(evidence);
         verdict.judge_tampered(evidence);
+        letters::judge(&mut verdict, evidence);
         order::judge(&mut verdict, evidence);
         answers::judge(&mut verdict, evidence);
         verdict.judge_faults(evidence);
@@ -99,6 +108,8 @@ impl Verdict {
     }
 
     fn count(&mut self, evidence: &Evidence) {
+        self.tell("seed (DRILL_SEED)", evidence.seed);
+        self.tell("every processor kept busy (DRILL_BUSY)", if evidence.busy { "yes" } else { "no" });
         let genuine = || evidence.webhooks.iter().filter(|webhook| !webhook.tampered);
         let attempts = |taken: bool| {
             let attempts = genuine().flat_map(|webhook| &webhook.attempts);
@@ -110,15 +121,15 @@ impl Verdict {
         self.some("facts answered 2xx", taken_facts(evidence).count());
     }
 
-    /// The topics were made by the drill and nothing is ever deleted from them, so their offsets have no
-    /// gaps. One in what was read would mean that the reading is at fault, and not Kafka.
+    /// The topics were made by the drill and nothing is ever deleted from them but everything at once, so their
+    /// offsets have no gaps. One in what was read would mean that the reading is at fault, and not Kafka.
     fn judge_reading(&mut self, evidence: &Evidence) {
-        let mut partitions: BTreeMap<(&str, i32), Vec<i64>> = BTreeMap::new();
-        for record in &evidence.published {
-            partitions.entry((&record.topic, record.partition)).or_default().push(record.offset);
+        let mut partitions: BTreeMap<(&str, u32, i32), Vec<i64>> = BTreeMap::new();
+        for Published { topic, generation, partition, offset, .. } in &evidence.published {
+            partitions.entry((topic, *generation, *partition)).or_default().push(*offset);
         }
         let mut gaps = Vec::new();
-        for ((topic, partition), mut offsets) in partitions {
+        for ((topic, _, partition), mut offsets) in partitions {
             offsets.sort_unstable();
             let misplaced = (0_i64..).zip(&offsets).find(|(expected, offset)| expected != *offset);
             gaps.extend(misplaced.map(|(expected, offset)| format!("{topic}[{partition}]: {expected} to {offset}")));
@@ -135,7 +146,10 @@ impl Verdict {
             *copies.entry(fact).or_default() += 1;
             ids.entry(fact).or_default().insert(&published.event_id);
         }
-        let missing = taken_facts(evidence).filter(|(_, fact)| !copies.contains_key(fact.as_str()));
+        // What does not fit is a dead letter, and judged there.
+        let oversized = letters::oversized_facts(evidence);
+        let published = |fact: &str| copies.contains_key(fact) || oversized.contains(fact);
+        let missing = taken_facts(evidence).filter(|(_, fact)| !published(fact));
         self.none("facts missing from Kafka", missing.map(|(webhook, fact)| lost(webhook, fact, evidence)).collect());
         let doubled = ids.iter().filter(|(_, ids)| ids.len() > 1);
         self.none("facts under two ids", doubled.map(|(fact, ids)| format!("{fact}: {ids:?}")).collect());
@@ -160,12 +174,10 @@ impl Verdict {
         };
         self.none("tampered requests published", of_fact(&|fact| forged.contains(fact)));
         self.none("facts published that nobody sent", of_fact(&|fact| !forged.contains(fact) && !sent.contains(fact)));
-        let letters = evidence.published.iter().filter(|record| record.fact.is_none());
-        self.none("dead letters made of what is well-formed", letters.map(place).collect());
     }
 
     fn judge_faults(&mut self, evidence: &Evidence) {
-        let Ways { live, spooled, late, drained, drained_under_load } = evidence.ways;
+        let Ways { live, spooled, late, drained, drained_under_load, replacements } = evidence.ways;
         for (way, events) in [
             ("live", live),
             ("spooled", spooled),
@@ -175,6 +187,8 @@ impl Verdict {
         ] {
             self.some(format!("events {way}"), usize::try_from(events).unwrap_or(usize::MAX));
         }
+        self.none("deleted topics that came back by themselves", evidence.came_back.clone());
+        self.tell("times that the Kafka client was replaced", replacements);
         let left = match evidence.left_in_spool {
             Ok(None | Some(0)) => Vec::new(),
             Ok(Some(events)) => vec![format!("{events} events were still there when the drill gave up waiting")],
@@ -218,7 +232,7 @@ fn attempts(webhook: &Webhook) -> String {
 }
 
 fn place(record: &Published) -> String {
-    let Published { topic, partition, offset, key, event_id, fact } = record;
+    let Published { topic, partition, offset, key, event_id, fact, .. } = record;
     let fact = fact.as_deref().unwrap_or("no event");
     format!("{fact} at {topic}[{partition}]@{offset}, key {key}, id {event_id}")
 }

@@ -46,7 +46,7 @@ fn firsts(evidence: &Evidence) -> impl Iterator<Item = First<'_>> {
     for record in &evidence.published {
         let Some(fact) = &record.fact else { continue };
         let first = records.entry(fact).or_insert(record);
-        if record.offset < first.offset {
+        if record.position() < first.position() {
             *first = record;
         }
     }
@@ -72,7 +72,7 @@ fn answered_before_sent<'f, 'e>(firsts: &'f [First<'e>]) -> impl Iterator<Item =
 }
 
 fn in_order(a: &Published, b: &Published) -> bool {
-    a.partition == b.partition && a.offset < b.offset
+    a.partition == b.partition && a.position() < b.position()
 }
 
 fn offence(a: &First<'_>, b: &First<'_>) -> String {

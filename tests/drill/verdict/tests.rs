@@ -1,8 +1,10 @@
 use super::*;
 use crate::ledger::Attempt;
 use crate::scene::{Trouble, Window};
+use crate::topics::Letter;
 use crate::traffic::SOURCES;
 
+const STARTED_MS: u64 = 1_700_000_000_000;
 const KEY: &str = "vonage:abcd1234:m-1";
 
 /// Answered at once; times in milliseconds.
@@ -11,7 +13,7 @@ fn attempt(sent_ms: u64, ended_ms: u64, life: u64, answer: Answer) -> Attempt {
 }
 
 fn webhook(fact: &str, attempts: Vec<Attempt>) -> Webhook {
-    Webhook { source: &SOURCES[0], facts: vec![fact.to_owned()], tampered: false, attempts }
+    Webhook { source: &SOURCES[0], facts: vec![fact.to_owned()], oversized: Vec::new(), tampered: false, attempts }
 }
 
 fn taken(fact: &str, sent_ms: u64, ended_ms: u64) -> Webhook {
@@ -25,12 +27,33 @@ fn forged(fact: &str) -> Webhook {
 fn record(fact: &str, offset: i64) -> Published {
     Published {
         topic: "telecom.message-status.v1".to_owned(),
+        generation: 0,
         partition: 3,
         offset,
         key: KEY.to_owned(),
         event_id: format!("id of {fact}"),
         fact: Some(fact.to_owned()),
+        letter: None,
     }
+}
+
+/// A dead letter of the event of a fact, written at some time.
+fn letter(fact: &str, code: &str, offset: i64, written_ms: u64) -> Published {
+    Published {
+        topic: "telecom.dead-letter.v1".to_owned(),
+        event_id: format!("letter {written_ms}"),
+        fact: None,
+        letter: Some(Letter {
+            code: code.to_owned(),
+            fact: Some(fact.to_owned()),
+            written_ms: STARTED_MS + written_ms,
+        }),
+        ..record(fact, offset)
+    }
+}
+
+fn too_large(offset: i64, written_ms: u64) -> Published {
+    letter("large", "record_too_large", offset, written_ms)
 }
 
 /// A drill in which everything was as it should be, and that proves something: a disk full from 200 ms
@@ -48,18 +71,30 @@ fn flawless() -> Evidence {
             webhook("c", vec![unavailable, attempt(310, 330, 1, Answer::Status(200))]),
             strict,
             forged("forged"),
+            Webhook { oversized: vec!["large".to_owned()], ..taken("large", 50, 60) },
         ],
-        published: vec![record("a", 0), record("b", 1), record("a", 2), record("c", 3), record("strict", 4)],
+        published: vec![
+            record("a", 0),
+            record("b", 1),
+            record("a", 2),
+            record("c", 3),
+            record("strict", 4),
+            too_large(0, 55),
+        ],
         history: History {
             phases: vec![(0, "calm"), (200_000, "disk full"), (400_000, "killed")],
             windows: vec![window(Trouble::Disk, 200, 300), window(Trouble::Restart, 400, 500)],
         },
-        ways: Ways { live: 1, spooled: 1, late: 1, drained: 1, drained_under_load: 1 },
+        ways: Ways { live: 1, spooled: 1, late: 1, drained: 1, drained_under_load: 1, replacements: 0 },
         exit_codes: vec![Some(3), Some(0)],
         left_in_spool: Ok(Some(0)),
         disk: DiskFault::Done,
+        came_back: Vec::new(),
         longest_answer_ms: 15_000,
         peak_rss_kib: 2048,
+        started_unix_ms: STARTED_MS,
+        seed: 1,
+        busy: false,
     }
 }
 
@@ -103,17 +138,29 @@ fn a_fact_under_two_ids_is_found() {
 fn an_order_violation_is_found() {
     let name = "order violations within one process";
     fails(name, |evidence| {
-        evidence.published = vec![record("b", 0), record("a", 1), record("c", 2), record("strict", 3)];
+        evidence.published =
+            vec![record("b", 0), record("a", 1), record("c", 2), record("strict", 3), too_large(0, 55)];
     });
     fails(name, |evidence| {
         let elsewhere = Published { partition: 7, ..record("a", 0) };
-        evidence.published = vec![elsewhere, record("b", 0), record("c", 1), record("strict", 2)];
+        evidence.published = vec![elsewhere, record("b", 0), record("c", 1), record("strict", 2), too_large(0, 55)];
     });
 }
 
 #[test]
 fn a_record_that_was_not_read_is_told_from_one_that_is_not_there() {
     fails("partitions with a gap in what was read", |evidence| drop(evidence.published.remove(2)));
+}
+
+#[test]
+fn a_topic_that_was_deleted_and_made_again_goes_on_behind_what_it_had() {
+    let mut evidence = flawless();
+    evidence.webhooks.push(taken("d", 610, 620));
+    let again = |fact, offset| Published { generation: 1, ..record(fact, offset) };
+    evidence.published.extend([again("d", 0), again("a", 1)]);
+    assert_eq!(failures(&evidence), Vec::<String>::new());
+    fails("partitions with a gap in what was read", |evidence| evidence.published.push(again("a", 1)));
+    fails("deleted topics that came back by themselves", |evidence| evidence.came_back.push("telecom".to_owned()));
 }
 
 #[test]
@@ -136,7 +183,8 @@ fn what_was_on_its_way_together_has_no_order() {
 fn the_order_across_a_restart_is_told_and_not_judged() {
     let mut evidence = flawless();
     evidence.webhooks.push(webhook("d", vec![attempt(510, 520, 3, Answer::Status(200))]));
-    evidence.published.iter_mut().for_each(|record| record.offset += 1);
+    let events = evidence.published.iter_mut().filter(|record| record.fact.is_some());
+    events.for_each(|record| record.offset += 1);
     evidence.published.push(record("d", 0));
     let verdict = Verdict::of(&evidence);
     assert!(verdict.passed(), "{verdict}");
@@ -163,9 +211,46 @@ fn a_refusal_of_something_genuine_is_found() {
     fails("webhooks never taken", |evidence| {
         evidence.webhooks.push(webhook("e", vec![attempt(210, 220, 1, Answer::Status(503))]));
     });
-    fails("dead letters made of what is well-formed", |evidence| {
-        evidence.published.push(Published { fact: None, ..record("letter", 5) });
+}
+
+#[test]
+fn an_event_that_does_not_fit_is_one_dead_letter_and_no_event() {
+    fails("  of these without a dead letter", |evidence| drop(evidence.published.pop()));
+    fails("  of these published all the same", |evidence| {
+        evidence.published.push(Published { key: "webex:partner:large".to_owned(), ..record("large", 5) });
     });
+    fails("facts answered 2xx whose event is larger than its topic takes", |evidence| {
+        drop(evidence.webhooks.pop());
+        drop(evidence.published.pop());
+    });
+}
+
+#[test]
+fn a_process_writes_one_dead_letter_of_an_event_and_another_process_may_write_its_own() {
+    let name = "  of these with two dead letters by one process";
+    fails(name, |evidence| evidence.published.push(too_large(1, 56)));
+    let mut evidence = flawless();
+    let copy_of_the_first = Published { offset: 1, ..too_large(0, 55) };
+    evidence.published.extend([copy_of_the_first, too_large(2, 510)]);
+    assert_eq!(failures(&evidence), Vec::<String>::new());
+    evidence.published.push(too_large(3, 520));
+    assert_eq!(failures(&evidence), [name]);
+}
+
+#[test]
+fn a_dead_letter_of_anything_else_is_found() {
+    let name = "dead letters made of what is well-formed";
+    fails(name, |evidence| evidence.published.push(letter("a", "record_too_large", 1, 70)));
+    fails(name, |evidence| evidence.published.push(Published { letter: None, fact: None, ..record("letter", 5) }));
+    fails(name, |evidence| {
+        // As many as there were, so that only its reason is odd.
+        evidence.published.push(letter("large", "unknown_shape", 1, 70));
+    });
+    // A good event that is refused together with a large one is in a dead letter, and missing.
+    let mut evidence = flawless();
+    evidence.published[1] = record("a", 1);
+    evidence.published.push(letter("b", "record_too_large", 1, 70));
+    assert_eq!(failures(&evidence), ["facts missing from Kafka", name]);
 }
 
 #[test]
@@ -206,7 +291,7 @@ fn a_drill_in_which_a_fault_or_a_way_was_missing_proves_nothing() {
     fails("faults left out", |evidence| evidence.disk = DiskFault::Impossible);
     fails("503 given while the disk was full", |evidence| drop(evidence.webhooks[2].attempts.remove(0)));
     fails("spools that were not empty at the end", |evidence| evidence.left_in_spool = Ok(Some(1)));
-    fails("tampered requests sent", |evidence| drop(evidence.webhooks.pop()));
+    fails("tampered requests sent", |evidence| drop(evidence.webhooks.remove(4)));
     let mut evidence = flawless();
     evidence.disk = DiskFault::Waived;
     let verdict = Verdict::of(&evidence);
