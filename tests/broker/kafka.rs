@@ -28,8 +28,8 @@ use locate::Runtime;
 pub(crate) use node::free_port;
 use node::{Endpoints, Node, Security};
 
-const START_DEADLINE: Duration = Duration::from_secs(120);
-const STOP_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_secs(300);
+const STOP_DEADLINE: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Another process may take a port between our look at it and the broker's bind.

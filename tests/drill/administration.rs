@@ -14,7 +14,7 @@ use trunkline::publish::topics;
 
 use crate::traffic::SMALL_TOPIC_BYTES;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The topic of call records.
 const SMALL_TOPIC: &str = "call-record.v1";

@@ -18,7 +18,7 @@ use crate::schedule::{Fault, PHASES, seconds};
 use crate::topics::{self, Published};
 
 /// Long enough for the slowest machine; only a hang takes as long.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

@@ -11,7 +11,7 @@ use crate::traffic::{SECRET, SOURCES, Source};
 use crate::watchdog::Watchdog;
 
 /// Beyond what `server.shutdown_timeout_ms` allows twice.
-const STOP_PATIENCE: Duration = Duration::from_secs(90);
+const STOP_PATIENCE: Duration = Duration::from_secs(180);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
