@@ -261,3 +261,44 @@ pub(crate) fn sign(draft: &Draft, tamper: Option<Tamper>) -> SignedRequest {
     }
     request
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    fn conversations() -> impl Iterator<Item = Conversation> {
+        (0..1000).map(|index| conversation(&mut StdRng::seed_from_u64(index), index, true))
+    }
+
+    #[test]
+    fn what_is_told_to_be_oversized_does_not_fit_and_everything_else_does() {
+        let (mut fitting, mut oversized) = (0, 0);
+        for draft in conversations().flatten().filter(|draft| draft.simulation == "cdr") {
+            let mut body: Value = serde_json::from_slice(&draft.body).unwrap();
+            for record in records(&mut body) {
+                let is_oversized = draft.oversized.contains(&format!("call_record {}", report_ids(record)[0]));
+                // An event says more than the record it is made of, but never as much more.
+                let bytes = record.to_string().len();
+                assert_eq!(bytes > SMALL_TOPIC_BYTES / 2, is_oversized, "{bytes} bytes");
+                assert!(!is_oversized || bytes > SMALL_TOPIC_BYTES);
+                *if is_oversized { &mut oversized } else { &mut fitting } += 1;
+            }
+        }
+        assert!(fitting > 100 && oversized > 0, "{fitting} and {oversized}");
+    }
+
+    #[test]
+    fn nothing_of_a_held_plan_is_made_when_it_is_not_allowed() {
+        assert!(conversations().flatten().any(|draft| draft.simulation == HELD_SIMULATION));
+        let held = (0..1000).map(|index| conversation(&mut StdRng::seed_from_u64(index), index, false));
+        assert!(held.flatten().all(|draft| draft.simulation != HELD_SIMULATION));
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_facts_again() {
+        let facts = || conversations().flatten().map(|draft| (draft.facts, draft.oversized)).collect::<Vec<_>>();
+        assert_eq!(facts(), facts());
+    }
+}

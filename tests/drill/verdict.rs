@@ -149,8 +149,12 @@ impl Verdict {
         // What does not fit is a dead letter, and judged there.
         let oversized = letters::oversized_facts(evidence);
         let published = |fact: &str| copies.contains_key(fact) || oversized.contains(fact);
-        let missing = taken_facts(evidence).filter(|(_, fact)| !published(fact));
-        self.none("facts missing from Kafka", missing.map(|(webhook, fact)| lost(webhook, fact, evidence)).collect());
+        let missing: Vec<_> = taken_facts(evidence).filter(|(_, fact)| !published(fact)).collect();
+        let kept = letters::facts(evidence);
+        let in_letters = missing.iter().filter(|(_, fact)| kept.contains(fact.as_str())).count();
+        let missing = missing.into_iter().map(|(webhook, fact)| lost(webhook, fact, evidence));
+        self.none("facts missing from Kafka", missing.collect());
+        self.tell("  of these in a dead letter", in_letters);
         let doubled = ids.iter().filter(|(_, ids)| ids.len() > 1);
         self.none("facts under two ids", doubled.map(|(fact, ids)| format!("{fact}: {ids:?}")).collect());
         let mut histogram: BTreeMap<usize, usize> = BTreeMap::new();

@@ -36,6 +36,12 @@ pub(super) fn oversized_facts(evidence: &Evidence) -> HashSet<&str> {
     genuine.flat_map(|webhook| &webhook.oversized).map(String::as_str).collect()
 }
 
+/// The facts of all events that are in dead letters.
+pub(super) fn facts(evidence: &Evidence) -> HashSet<&str> {
+    let letters = evidence.published.iter().filter_map(|record| record.letter.as_ref());
+    letters.filter_map(|letter| letter.fact.as_deref()).collect()
+}
+
 fn is_of(letter: &Letter, oversized: &HashSet<&str>) -> bool {
     letter.code == TOO_LARGE && letter.fact.as_deref().is_some_and(|fact| oversized.contains(fact))
 }

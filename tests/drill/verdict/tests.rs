@@ -251,6 +251,9 @@ fn a_dead_letter_of_anything_else_is_found() {
     evidence.published[1] = record("a", 1);
     evidence.published.push(letter("b", "record_too_large", 1, 70));
     assert_eq!(failures(&evidence), ["facts missing from Kafka", name]);
+    let verdict = Verdict::of(&evidence);
+    let kept = verdict.checks.iter().find(|check| check.name == "  of these in a dead letter");
+    assert_eq!(kept.unwrap().value, "1");
 }
 
 #[test]
