@@ -12,6 +12,8 @@ use actix_web::{App, HttpServer, web};
 pub mod admin;
 pub mod answer;
 pub mod body;
+pub mod budget;
+pub mod pace;
 pub mod peer;
 pub mod tls;
 pub mod webhook;

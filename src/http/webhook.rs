@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
 use super::answer::Answer;
-use super::body::{self, Body, BodyError, Budget};
+use super::body::{self, Body, BodyError, Limits};
+use super::budget::{Budget, Reservation};
 use super::peer;
 use crate::config::ServerSettings;
 use crate::event::time::Time;
@@ -47,52 +48,88 @@ pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Da
 }
 
 async fn answer(request: &HttpRequest, payload: web::Payload, state: &State) -> Answer {
-    let Some(target) = Target::of(request.uri().path()) else { return Answer::NotFound };
-    let Some(active) = state.ingest.source(target.source) else {
-        state.ingest.metrics().unknown_source.inc();
-        return Answer::NotFound;
-    };
-    let Some(method) = method_of(request, active) else {
-        active.metrics.request(RequestOutcome::MethodNotAllowed);
-        return Answer::MethodNotAllowed(active.source.info.methods);
-    };
-    let mut reservation = state.budget.reserve();
-    let headers = request.headers();
-    let limit = active.source.max_body_bytes;
-    let body =
-        body::read(payload, content_length(headers), is_gzip(headers), limit, state.read_timeout, &mut reservation);
-    match body.await {
-        Ok(body) => take(request, state, active, method, &target, &body).await,
-        Err(error) => refused_body(active, error),
+    match addressed(request, state) {
+        Ok((target, active, method)) => receive_for(&target, active, method, request, payload, state).await,
+        Err(answer) => {
+            body::drop_what_is_here(payload).await;
+            answer
+        }
     }
 }
 
-async fn take(
-    request: &HttpRequest,
-    state: &State,
+/// For which source a request is.
+fn addressed<'s>(request: &'s HttpRequest, state: &'s State) -> Result<(Target<'s>, &'s ActiveSource, Method), Answer> {
+    let target = Target::of(request.uri().path()).ok_or(Answer::NotFound)?;
+    let Some(active) = state.ingest.source(target.source) else {
+        state.ingest.metrics().unknown_source.inc();
+        return Err(Answer::NotFound);
+    };
+    let Some(method) = method_of(request, active) else {
+        active.metrics.request(RequestOutcome::MethodNotAllowed);
+        return Err(Answer::MethodNotAllowed(active.source.info.methods));
+    };
+    Ok((target, active, method))
+}
+
+/// The head is judged first; only then the body is read.
+async fn receive_for(
+    target: &Target<'_>,
     active: &ActiveSource,
     method: Method,
-    target: &Target<'_>,
-    body: &Body,
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &State,
 ) -> Answer {
     let headers = request.headers();
     let forwarded_for: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(|value| value.as_bytes()).collect();
     let peer = request.peer_addr().map(|address| address.ip());
-    let raw = RawRequest {
+    let head = RawRequest {
         method,
         path: &target.shown_path(),
         url_token: target.token.as_deref(),
         query: request.uri().query().unwrap_or_default(),
         headers: Headers::new(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
-        body: &body.bytes,
-        undecodable: body.undecodable,
+        body: b"",
+        undecodable: false,
         remote_addr: peer::remote_addr(peer, forwarded_for.into_iter(), &state.trusted_proxies),
         received_at: Time::now(),
     };
-    match state.ingest.take(active, &raw).await {
+    let admission = match state.ingest.admit(active, head.head()) {
+        Ok(admission) => admission,
+        Err(outcome) => return refused(outcome, payload).await,
+    };
+    let mut reservation = state.budget.reserve(head.remote_addr);
+    match read_body(headers, payload, state, active, &mut reservation).await {
+        Ok(body) => {
+            let whole = head.with_body(&body.bytes, body.undecodable);
+            answer_of(state.ingest.take(active, admission, &whole).await)
+        }
+        Err(error) => refused_body(active, error),
+    }
+}
+
+/// Only an admitted head comes here.
+async fn read_body(
+    headers: &HeaderMap,
+    payload: web::Payload,
+    state: &State,
+    active: &ActiveSource,
+    reservation: &mut Reservation<'_>,
+) -> Result<Body, BodyError> {
+    let limits = Limits { bytes: active.source.max_body_bytes, read_timeout: state.read_timeout };
+    body::read(payload, content_length(headers), is_gzip(headers), limits, reservation).await
+}
+
+async fn refused(outcome: Outcome, payload: web::Payload) -> Answer {
+    body::drop_what_is_here(payload).await;
+    answer_of(outcome)
+}
+
+fn answer_of(outcome: Outcome) -> Answer {
+    match outcome {
         Outcome::Durable => Answer::Ok,
         Outcome::Unauthenticated => Answer::Unauthorized,
-        Outcome::Unavailable => Answer::Unavailable,
+        Outcome::Unavailable | Outcome::ClockAhead => Answer::Unavailable,
     }
 }
 

@@ -124,9 +124,10 @@ async fn an_event_whose_sender_left_before_the_answer_is_published() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_memory_for_bodies_is_bounded_and_given_back() {
-    let app = TestApp::start_with("server.max_in_flight_bytes = 100000").await;
+    let app =
+        TestApp::start_with("server.max_in_flight_bytes = 100000\nserver.trusted_proxies = [\"127.0.0.1\"]").await;
     let long = |bytes: usize| -> Value { with(inbound(), &json!({"text": "x".repeat(bytes)})) };
-    let big = Webhook::signed(&long(90_000)).to_http();
+    let big = Webhook::signed(&long(90_000)).header("x-forwarded-for", "203.0.113.7").to_http();
     let (start, rest) = big.split_at(big.len() - 1000);
     let mut connection = app.connect();
     connection.write(start);

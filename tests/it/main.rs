@@ -12,6 +12,7 @@ mod consumers;
 mod dead_letters;
 mod doors;
 mod duplicates;
+mod heads;
 mod operators;
 mod outage;
 mod privacy;
