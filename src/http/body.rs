@@ -75,14 +75,19 @@ pub async fn read(
 /// More pieces of a body that nobody wants are not waited for.
 const DROPPED_PIECES: usize = 16;
 
-/// Drops what has come of a body that nobody wants. A short one, which came with its head, is gone then, and
-/// the connection can be used again; otherwise it is closed after the answer.
-pub async fn drop_what_is_here(mut payload: Payload) {
+/// Drops what has come of a body that nobody wants, and tells whether that was all. A short one, which came
+/// with its head, is gone then, and the connection can be used again; otherwise it is closed after the answer.
+pub async fn drop_what_is_here(mut payload: Payload) -> bool {
     // The head is handed over before what has come behind it.
     tokio::task::yield_now().await;
     for _ in 0..DROPPED_PIECES {
-        let Some(Some(Ok(_))) = payload.next().now_or_never() else { return };
+        match payload.next().now_or_never() {
+            Some(None) => return true,
+            Some(Some(Ok(_))) => {}
+            Some(Some(Err(_))) | None => return false,
+        }
     }
+    false
 }
 
 /// Most bodies come in one piece, which is then used without copying.

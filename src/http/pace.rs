@@ -12,7 +12,7 @@ const SLICES: u32 = 10;
 const LEAST_BYTES_PER_S: u128 = 500;
 
 /// The pace of one sender. In each window it must bring a least number of bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Pace {
     slice: Duration,
     least: usize,
@@ -37,7 +37,7 @@ impl Pace {
     }
 
     /// How long to wait until [`Self::slice_over`] is called.
-    pub fn slice(&self) -> Duration {
+    pub fn slice(self) -> Duration {
         self.slice
     }
 

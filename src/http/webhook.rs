@@ -1,6 +1,7 @@
 //! From an HTTP request to a [`RawRequest`], and from its outcome to an answer.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use super::answer::Answer;
 use super::body::{self, Body, BodyError, Limits};
 use super::budget::{Budget, Reservation};
+use super::connection::{Connection, Serving};
 use super::peer;
 use crate::config::ServerSettings;
 use crate::event::time::Time;
@@ -42,19 +44,31 @@ impl State {
 /// Receives any request.
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
-    let answer = answer(&request, payload, &state).await;
+    let serving = request.conn_data::<Rc<Connection>>().map(Connection::serve);
+    let answer = answer(&request, payload, &state, serving.as_ref()).await;
     state.ingest.metrics().request_duration.observe(started.elapsed().as_secs_f64());
     answer.into_response()
 }
 
-async fn answer(request: &HttpRequest, payload: web::Payload, state: &State) -> Answer {
-    match addressed(request, state) {
-        Ok((target, active, method)) => receive_for(&target, active, method, request, payload, state).await,
-        Err(answer) => {
-            body::drop_what_is_here(payload).await;
-            answer
-        }
-    }
+/// The head is judged first; only then the body is read.
+async fn answer(request: &HttpRequest, payload: web::Payload, state: &State, serving: Option<&Serving>) -> Answer {
+    let (target, active, method) = match addressed(request, state) {
+        Ok(addressed) => addressed,
+        Err(answer) => return refused(answer, payload, serving).await,
+    };
+    let path = target.shown_path();
+    let head = head(request, state, &target, &path, method);
+    let admission = match state.ingest.admit(active, head.head()) {
+        Ok(admission) => admission,
+        Err(outcome) => return refused(answer_of(outcome), payload, serving).await,
+    };
+    let mut reservation = state.budget.reserve(head.remote_addr);
+    let body = match read_body(request.headers(), payload, state, active, &mut reservation).await {
+        Ok(body) => body,
+        Err(error) => return refused_body(active, error),
+    };
+    serving.inspect(|serving| serving.read_to_its_end());
+    answer_of(state.ingest.take(active, admission, &head.with_body(&body.bytes, body.undecodable)).await)
 }
 
 /// For which source a request is.
@@ -71,21 +85,20 @@ fn addressed<'s>(request: &'s HttpRequest, state: &'s State) -> Result<(Target<'
     Ok((target, active, method))
 }
 
-/// The head is judged first; only then the body is read.
-async fn receive_for(
-    target: &Target<'_>,
-    active: &ActiveSource,
-    method: Method,
-    request: &HttpRequest,
-    payload: web::Payload,
+/// A request of which only the head is known.
+fn head<'r>(
+    request: &'r HttpRequest,
     state: &State,
-) -> Answer {
+    target: &'r Target<'_>,
+    path: &'r str,
+    method: Method,
+) -> RawRequest<'r> {
     let headers = request.headers();
     let forwarded_for: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(|value| value.as_bytes()).collect();
     let peer = request.peer_addr().map(|address| address.ip());
-    let head = RawRequest {
+    RawRequest {
         method,
-        path: &target.shown_path(),
+        path,
         url_token: target.token.as_deref(),
         query: request.uri().query().unwrap_or_default(),
         headers: Headers::new(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
@@ -93,18 +106,6 @@ async fn receive_for(
         undecodable: false,
         remote_addr: peer::remote_addr(peer, forwarded_for.into_iter(), &state.trusted_proxies),
         received_at: Time::now(),
-    };
-    let admission = match state.ingest.admit(active, head.head()) {
-        Ok(admission) => admission,
-        Err(outcome) => return refused(outcome, payload).await,
-    };
-    let mut reservation = state.budget.reserve(head.remote_addr);
-    match read_body(headers, payload, state, active, &mut reservation).await {
-        Ok(body) => {
-            let whole = head.with_body(&body.bytes, body.undecodable);
-            answer_of(state.ingest.take(active, admission, &whole).await)
-        }
-        Err(error) => refused_body(active, error),
     }
 }
 
@@ -120,9 +121,11 @@ async fn read_body(
     body::read(payload, content_length(headers), is_gzip(headers), limits, reservation).await
 }
 
-async fn refused(outcome: Outcome, payload: web::Payload) -> Answer {
-    body::drop_what_is_here(payload).await;
-    answer_of(outcome)
+async fn refused(answer: Answer, payload: web::Payload, serving: Option<&Serving>) -> Answer {
+    if body::drop_what_is_here(payload).await {
+        serving.inspect(|serving| serving.read_to_its_end());
+    }
+    answer
 }
 
 fn answer_of(outcome: Outcome) -> Answer {

@@ -30,4 +30,5 @@ mod spool_faults;
 mod spool_model;
 mod spool_store;
 mod spooled;
+mod suspended;
 mod tidy;
