@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_server::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -132,7 +133,8 @@ pub fn serve_webhooks(settings: &ServerSettings, listener: TcpListener, ingest: 
 pub fn serve_admin(listener: TcpListener, state: admin::State) -> io::Result<Listening> {
     let address = listener.local_addr()?;
     let state = web::Data::new(state);
-    let app = move || App::new().app_data(state.clone()).configure(admin::routes);
+    let app =
+        move || App::new().app_data(state.clone()).wrap(from_fn(admin::refuse_other_sites)).configure(admin::routes);
     let server = HttpServer::new(app).workers(1).max_connections(ADMIN_CONNECTIONS).shutdown_timeout(1);
     Ok(Listening::spawn(server.disable_signals().listen(listener)?.run(), address))
 }
