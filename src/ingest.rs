@@ -11,9 +11,9 @@ use crate::config::{KafkaSettings, Source};
 use crate::event::envelope::Mode;
 use crate::publish::lane::Policy;
 use crate::publish::{self, Publisher, Submitted};
-use crate::request::RawRequest;
+use crate::request::{Head, RawRequest};
 use crate::telemetry::metrics::{Metrics, RequestOutcome, SourceMetrics};
-use crate::verify::{self, AuthError, Verified};
+use crate::verify::{self, Admission, AuthError, Verified};
 use records::{RecordSink, Unpublishable};
 
 /// One source at work.
@@ -44,6 +44,8 @@ pub enum Outcome {
     Durable,
     /// It is not authentic.
     Unauthenticated,
+    /// It is signed at a time that lies ahead of our clock, which is therefore wrong.
+    ClockAhead,
     /// Its events could not be made durable in time.
     Unavailable,
 }
@@ -80,11 +82,20 @@ impl Ingest {
         &self.metrics
     }
 
-    /// Takes one webhook. The answer is [`Outcome::Durable`] only after Kafka has acknowledged
-    /// everything that it holds, or the spool has synced it.
-    pub async fn take(&self, active: &ActiveSource, request: &RawRequest<'_>) -> Outcome {
+    /// Judges a webhook by its head, before its body is read.
+    ///
+    /// # Errors
+    /// The outcome, when no body could make it authentic.
+    pub fn admit<'s>(&self, active: &'s ActiveSource, head: Head<'_, '_>) -> Result<Admission<'s>, Outcome> {
         let source = &active.source;
-        let verified = match verify::authenticate(request, &*source.provider, &source.doors) {
+        verify::admit(head, &*source.provider, &source.doors).map_err(|error| self.refuse(active, error))
+    }
+
+    /// Takes one webhook whose head was admitted. The answer is [`Outcome::Durable`] only after Kafka has
+    /// acknowledged everything that it holds, or the spool has synced it.
+    pub async fn take(&self, active: &ActiveSource, admission: Admission<'_>, request: &RawRequest<'_>) -> Outcome {
+        let source = &active.source;
+        let verified = match admission.confirm(request, &*source.provider, &source.doors) {
             Ok(verified) => verified,
             Err(error) => return self.refuse(active, error),
         };
@@ -103,6 +114,11 @@ impl Ingest {
     }
 
     fn refuse(&self, active: &ActiveSource, error: AuthError) -> Outcome {
+        if error == AuthError::FromTheFuture {
+            tracing::warn!(source.name = %active.name, "a valid signature is from the future: is our clock behind?");
+            active.metrics.request(RequestOutcome::ClockAhead);
+            return Outcome::ClockAhead;
+        }
         tracing::debug!(source.name = %active.name, reason = error.code(), "a webhook is not authentic");
         self.metrics.unauthenticated(&active.metrics, error);
         active.metrics.request(RequestOutcome::Unauthenticated);

@@ -18,8 +18,8 @@ use crate::event::Event;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
 use crate::json::Text;
-use crate::request::{Method, RawRequest};
-use crate::verify::{AuthError, Proof, Verified};
+use crate::request::{Head, Method};
+use crate::verify::{AuthError, Signature, Verified};
 use simulate::Simulation;
 
 /// Every provider that Trunkline understands.
@@ -27,13 +27,13 @@ pub const PROVIDERS: &[&ProviderInfo] = &[&vonage::INFO, &webex::INFO, &telphin:
 
 /// One provider's side of one source: pure functions of the request and the configuration.
 pub trait Provider: fmt::Debug + Send + Sync {
-    /// Checks the request's signature over the bytes as received. `Ok(None)` means that the request
-    /// carries none, which is for the source's other doors to judge; a signature that is there must
-    /// be valid. Reads no clock (the request says when it came) and logs nothing.
+    /// Checks the signature that a head carries, as far as the head alone allows. `Ok(None)` means that
+    /// it carries none, which is for the source's other doors to judge; a signature that is there must be
+    /// valid. Reads no clock (the request says when it came) and logs nothing.
     ///
     /// # Errors
-    /// [`AuthError`] when a signature is there and does not hold.
-    fn signature(&self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError>;
+    /// [`AuthError`] when a signature is there that can not hold for any body.
+    fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError>;
 
     /// Whether every event needs an account from the signature or the configuration, because the
     /// messages themselves name none.

@@ -46,8 +46,50 @@ pub struct RawRequest<'r> {
     pub undecodable: bool,
     /// The sender: the peer, or what a trusted proxy reports.
     pub remote_addr: Option<IpAddr>,
-    /// When the request was read.
+    /// When the head of the request was read.
     pub received_at: Time,
+}
+
+impl<'r> RawRequest<'r> {
+    /// What is known before the body is read.
+    pub fn head(&self) -> Head<'_, 'r> {
+        Head(self)
+    }
+
+    /// The same request, now with its body.
+    #[must_use]
+    pub fn with_body<'b>(self, body: &'b [u8], undecodable: bool) -> RawRequest<'b>
+    where
+        'r: 'b,
+    {
+        RawRequest { body, undecodable, ..self }
+    }
+}
+
+/// A request of which nothing but the head can be seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'h, 'r>(&'h RawRequest<'r>);
+
+impl<'h, 'r> Head<'h, 'r> {
+    /// The headers as received.
+    pub fn headers(self) -> &'h Headers<'r> {
+        &self.0.headers
+    }
+
+    /// The token that ended the path.
+    pub fn url_token(self) -> Option<&'r str> {
+        self.0.url_token
+    }
+
+    /// The sender: the peer, or what a trusted proxy reports.
+    pub fn remote_addr(self) -> Option<IpAddr> {
+        self.0.remote_addr
+    }
+
+    /// When the head was read.
+    pub fn received_at(self) -> Time {
+        self.0.received_at
+    }
 }
 
 /// Header names, in lower case, and values in the order received.

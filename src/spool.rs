@@ -32,6 +32,7 @@ mod store;
 mod witness;
 
 pub use error::SpoolError;
+pub use inspect::Verifying;
 pub use row::{Change, Damaged, Label, Listed, Opened, Options, Row, Salvage, Stored, Verification};
 pub use store::{ReadRow, Store};
 

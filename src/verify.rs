@@ -23,7 +23,7 @@ pub mod hmac;
 pub mod jwt;
 
 use crate::providers::Provider;
-use crate::request::RawRequest;
+use crate::request::{Head, RawRequest};
 
 /// What a source accepts besides signatures.
 #[derive(Debug, Default)]
@@ -179,7 +179,78 @@ impl AuthError {
     }
 }
 
-/// Verifies a request by its source's rules.
+/// A signature that a head carries and that may still hold. Whether it does shows with the body.
+pub struct Signature<'p>(Box<Confirm<'p>>);
+
+type Confirm<'p> = dyn FnOnce(&RawRequest<'_>) -> Result<Proof, AuthError> + Send + 'p;
+
+impl<'p> Signature<'p> {
+    /// What is to be done with the whole request.
+    pub fn new(confirm: impl FnOnce(&RawRequest<'_>) -> Result<Proof, AuthError> + Send + 'p) -> Self {
+        Self(Box::new(confirm))
+    }
+
+    /// Compares it with the whole request.
+    ///
+    /// # Errors
+    /// [`AuthError`] when the signature does not cover the body.
+    pub fn confirm(self, request: &RawRequest<'_>) -> Result<Proof, AuthError> {
+        (self.0)(request)
+    }
+}
+
+impl fmt::Debug for Signature<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Signature(redacted)")
+    }
+}
+
+/// What the head of a request has shown: either everything, or a signature over a body that is still to be read.
+#[derive(Debug)]
+pub struct Admission<'p>(Shown<'p>);
+
+#[derive(Debug)]
+enum Shown<'p> {
+    Everything(Proof),
+    Signature(Signature<'p>),
+}
+
+impl Admission<'_> {
+    /// Verifies the whole request, of which the head was admitted.
+    ///
+    /// # Errors
+    /// [`AuthError`], for the log and the metrics only.
+    pub fn confirm<'r>(
+        self,
+        request: &'r RawRequest<'r>,
+        provider: &dyn Provider,
+        doors: &Doors,
+    ) -> Result<Verified<'r>, AuthError> {
+        let proof = match self.0 {
+            Shown::Everything(proof) => proof,
+            Shown::Signature(signature) => signature.confirm(request)?.with_account(provider, doors)?,
+        };
+        Ok(Verified { request, proof })
+    }
+}
+
+/// Judges the head of a request by its source's rules, before its body is read: what can not become authentic
+/// by any body is refused here.
+///
+/// # Errors
+/// [`AuthError`], for the log and the metrics only.
+pub fn admit<'p>(head: Head<'_, '_>, provider: &'p dyn Provider, doors: &Doors) -> Result<Admission<'p>, AuthError> {
+    if !doors.admits(head.remote_addr()) {
+        return Err(AuthError::AddressNotAllowed);
+    }
+    let shown = match doors.check(head, provider)? {
+        Shown::Everything(proof) => Shown::Everything(proof.with_account(provider, doors)?),
+        signature @ Shown::Signature(_) => signature,
+    };
+    Ok(Admission(shown))
+}
+
+/// Verifies a request by its source's rules, head and body at once.
 ///
 /// # Errors
 /// [`AuthError`], for the log and the metrics only.
@@ -188,11 +259,7 @@ pub fn authenticate<'r>(
     provider: &dyn Provider,
     doors: &Doors,
 ) -> Result<Verified<'r>, AuthError> {
-    if !doors.admits(request.remote_addr) {
-        return Err(AuthError::AddressNotAllowed);
-    }
-    let proof = doors.check(request, provider)?.with_account(provider, doors)?;
-    Ok(Verified { request, proof })
+    admit(request.head(), provider, doors)?.confirm(request, provider, doors)
 }
 
 /// Takes a request that was authentic when it came and was kept since, with what was verified then.
@@ -219,19 +286,19 @@ impl Doors {
 
     /// What is there must hold: a token in the URL also beside a signature, a signature also beside a
     /// token. One of them must be there, unless the source checks nothing.
-    fn check(&self, request: &RawRequest<'_>, provider: &dyn Provider) -> Result<Proof, AuthError> {
+    fn check<'p>(&self, head: Head<'_, '_>, provider: &'p dyn Provider) -> Result<Shown<'p>, AuthError> {
         if self.open {
-            return Ok(Proof::nothing());
+            return Ok(Shown::Everything(Proof::nothing()));
         }
-        let signature = provider.signature(request)?;
-        let token = match request.url_token {
+        let signature = provider.signature(head)?;
+        let token = match head.url_token() {
             Some(token) => {
                 let index = self.url_tokens.find(token).ok_or(AuthError::WrongToken)?;
                 Some(Proof::unsigned(Verification::Token, "url-token", Some(index)))
             }
             None => None,
         };
-        signature.or(token).ok_or(AuthError::Missing)
+        signature.map(Shown::Signature).or(token.map(Shown::Everything)).ok_or(AuthError::Missing)
     }
 }
 

@@ -46,10 +46,12 @@ pub struct ServerSettings {
     pub tls: Option<TlsFiles>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Time in which a whole request must have arrived.
+    /// Time in which a head must have arrived, and a body have brought something worth while.
     pub read_timeout: Duration,
     /// Bodies that may be in memory at the same time, in bytes.
     pub max_in_flight_bytes: usize,
+    /// Most connections, if the limit of open files allows them.
+    pub max_connections: usize,
     /// Worker threads; 0 means one a processor.
     pub workers: usize,
     /// Time in which requests in flight may finish at a stop.
@@ -204,7 +206,8 @@ fn server(mut section: Section<'_>) -> (ServerSettings, Option<usize>) {
         trusted_proxies: networks(&mut section, "trusted_proxies"),
         read_timeout: Duration::from_millis(section.number_or("read_timeout_ms", 10_000, 100..=600_000)),
         max_in_flight_bytes: section.number_or("max_in_flight_bytes", 256 << 20, 1..=1 << 40),
-        workers: section.number_or("workers", 0, 0..=1024),
+        max_connections: section.number_or("max_connections", 4096, 16..=1_000_000),
+        workers: section.number_or("workers", 0, 0..=512),
         shutdown_timeout: Duration::from_millis(section.number_or("shutdown_timeout_ms", 15_000, 0..=600_000)),
         tls: None,
     };

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpResponse, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use crate::ingest::Ingest;
-use crate::spool::{SpoolError, Store};
+use crate::spool::{SpoolError, Store, Verifying};
 use crate::telemetry::metrics;
 
 /// What the operators' server shows.
@@ -29,8 +33,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/readyz", web::get().to(readyz))
         .route("/metrics", web::get().to(render_metrics))
         .route("/api/spool", web::get().to(list_spool))
-        .route("/api/spool/verify", web::get().to(verify_spool))
         .route("/-/spool/drain", web::post().to(drain_spool))
+        .route("/-/spool/verify", web::post().to(verify_spool))
         .default_service(web::to(async || Answer::NotFound.into_response()));
 }
 
@@ -76,12 +80,20 @@ impl Listing {
 /// What is in the spool and in the quarantine, without the values.
 async fn list_spool(state: web::Data<State>, listing: web::Query<Listing>) -> HttpResponse {
     let limit = listing.limit.min(Listing::GREATEST);
-    look(state, move |store| store.overview(limit)).await
+    let listed = ask(state, move |store| store.overview(limit)).await;
+    listed.map_or_else(std::convert::identity, |listed: Value| HttpResponse::Ok().json(listed))
 }
 
-/// Whether the spool holds. It keeps no events while it is read through.
+/// Whether every row of the spool holds. It goes on keeping events between the steps.
 async fn verify_spool(state: web::Data<State>) -> HttpResponse {
-    look(state, |store| store.verify().map(|found| found.json())).await
+    let mut so_far = Verifying::default();
+    loop {
+        match ask(state.clone(), move |store| store.verify_step(so_far)).await.map(Verifying::done) {
+            Ok(Ok(found)) => return HttpResponse::Ok().json(found.json()),
+            Ok(Err(more)) => so_far = more,
+            Err(unanswered) => return unanswered,
+        }
+    }
 }
 
 /// Lets every lane try Kafka again at once.
@@ -90,20 +102,46 @@ async fn drain_spool(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(state.ingest.publisher().spool())
 }
 
-/// Asks the spool's thread, which may have to finish something first.
-async fn look(
+/// Asks the spool's thread, which may have to finish something first. Without an answer there is a response.
+async fn ask<T: Send + 'static>(
     state: web::Data<State>,
-    question: impl FnOnce(&Store) -> Result<Value, SpoolError> + Send + 'static,
-) -> HttpResponse {
+    question: impl FnOnce(&Store) -> Result<T, SpoolError> + Send + 'static,
+) -> Result<T, HttpResponse> {
     let asked = web::block(move || state.ingest.publisher().look_into_spool(question)).await;
     match asked {
-        Ok(Some(Ok(answer))) => HttpResponse::Ok().json(answer),
-        Ok(Some(Err(error))) => unanswered(&format!("{:#}", anyhow::Error::from(error))),
-        Ok(None) | Err(_) => unanswered("the spool is not open now; /readyz tells why"),
+        Ok(Some(Ok(answer))) => Ok(answer),
+        Ok(Some(Err(error))) => Err(unanswered(&format!("{:#}", anyhow::Error::from(error)))),
+        Ok(None) | Err(_) => Err(unanswered("the spool is not open now; /readyz tells why")),
     }
 }
 
 fn unanswered(detail: &str) -> HttpResponse {
-    let problem = json!({"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": detail});
-    HttpResponse::ServiceUnavailable().content_type("application/problem+json").body(problem.to_string())
+    problem(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", detail)
+}
+
+fn problem(status: StatusCode, title: &str, detail: &str) -> HttpResponse {
+    let problem = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    HttpResponse::build(status).content_type("application/problem+json").body(problem.to_string())
+}
+
+/// Lets nothing be done by a page of another site that an operator has open: what is done goes by POST, and
+/// browsers say where that comes from.
+pub async fn refuse_other_sites(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if request.method().is_safe() || !is_of_another_site(request.headers()) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    let detail = "A page of another site may not ask for this.";
+    Ok(request.into_response(problem(StatusCode::FORBIDDEN, "Forbidden", detail)))
+}
+
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text("host"),
+        (None, None) => false,
+    }
 }

@@ -1,6 +1,7 @@
 //! From an HTTP request to a [`RawRequest`], and from its outcome to an answer.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,9 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
 use super::answer::Answer;
-use super::body::{self, Body, BodyError, Budget};
+use super::body::{self, Body, BodyError, Limits};
+use super::budget::{Budget, Reservation};
+use super::connection::{Connection, Serving};
 use super::peer;
 use crate::config::ServerSettings;
 use crate::event::time::Time;
@@ -41,58 +44,95 @@ impl State {
 /// Receives any request.
 pub async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
-    let answer = answer(&request, payload, &state).await;
+    let serving = request.conn_data::<Rc<Connection>>().map(Connection::serve);
+    let answer = answer(&request, payload, &state, serving.as_ref()).await;
     state.ingest.metrics().request_duration.observe(started.elapsed().as_secs_f64());
     answer.into_response()
 }
 
-async fn answer(request: &HttpRequest, payload: web::Payload, state: &State) -> Answer {
-    let Some(target) = Target::of(request.uri().path()) else { return Answer::NotFound };
+/// The head is judged first; only then the body is read.
+async fn answer(request: &HttpRequest, payload: web::Payload, state: &State, serving: Option<&Serving>) -> Answer {
+    let (target, active, method) = match addressed(request, state) {
+        Ok(addressed) => addressed,
+        Err(answer) => return refused(answer, payload, serving).await,
+    };
+    let path = target.shown_path();
+    let head = head(request, state, &target, &path, method);
+    let admission = match state.ingest.admit(active, head.head()) {
+        Ok(admission) => admission,
+        Err(outcome) => return refused(answer_of(outcome), payload, serving).await,
+    };
+    let mut reservation = state.budget.reserve(head.remote_addr);
+    let body = match read_body(request.headers(), payload, state, active, &mut reservation).await {
+        Ok(body) => body,
+        Err(error) => return refused_body(active, error),
+    };
+    serving.inspect(|serving| serving.read_to_its_end());
+    answer_of(state.ingest.take(active, admission, &head.with_body(&body.bytes, body.undecodable)).await)
+}
+
+/// For which source a request is.
+fn addressed<'s>(request: &'s HttpRequest, state: &'s State) -> Result<(Target<'s>, &'s ActiveSource, Method), Answer> {
+    let target = Target::of(request.uri().path()).ok_or(Answer::NotFound)?;
     let Some(active) = state.ingest.source(target.source) else {
         state.ingest.metrics().unknown_source.inc();
-        return Answer::NotFound;
+        return Err(Answer::NotFound);
     };
     let Some(method) = method_of(request, active) else {
         active.metrics.request(RequestOutcome::MethodNotAllowed);
-        return Answer::MethodNotAllowed(active.source.info.methods);
+        return Err(Answer::MethodNotAllowed(active.source.info.methods));
     };
-    let mut reservation = state.budget.reserve();
-    let headers = request.headers();
-    let limit = active.source.max_body_bytes;
-    let body =
-        body::read(payload, content_length(headers), is_gzip(headers), limit, state.read_timeout, &mut reservation);
-    match body.await {
-        Ok(body) => take(request, state, active, method, &target, &body).await,
-        Err(error) => refused_body(active, error),
-    }
+    Ok((target, active, method))
 }
 
-async fn take(
-    request: &HttpRequest,
+/// A request of which only the head is known.
+fn head<'r>(
+    request: &'r HttpRequest,
     state: &State,
-    active: &ActiveSource,
+    target: &'r Target<'_>,
+    path: &'r str,
     method: Method,
-    target: &Target<'_>,
-    body: &Body,
-) -> Answer {
+) -> RawRequest<'r> {
     let headers = request.headers();
     let forwarded_for: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(|value| value.as_bytes()).collect();
     let peer = request.peer_addr().map(|address| address.ip());
-    let raw = RawRequest {
+    RawRequest {
         method,
-        path: &target.shown_path(),
+        path,
         url_token: target.token.as_deref(),
         query: request.uri().query().unwrap_or_default(),
         headers: Headers::new(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
-        body: &body.bytes,
-        undecodable: body.undecodable,
+        body: b"",
+        undecodable: false,
         remote_addr: peer::remote_addr(peer, forwarded_for.into_iter(), &state.trusted_proxies),
         received_at: Time::now(),
-    };
-    match state.ingest.take(active, &raw).await {
+    }
+}
+
+/// Only an admitted head comes here.
+async fn read_body(
+    headers: &HeaderMap,
+    payload: web::Payload,
+    state: &State,
+    active: &ActiveSource,
+    reservation: &mut Reservation<'_>,
+) -> Result<Body, BodyError> {
+    let limits = Limits { bytes: active.source.max_body_bytes, read_timeout: state.read_timeout };
+    body::read(payload, content_length(headers), is_gzip(headers), limits, reservation).await
+}
+
+async fn refused(answer: Answer, payload: web::Payload, serving: Option<&Serving>) -> Answer {
+    if body::drop_what_is_here(payload).await {
+        serving.inspect(|serving| serving.read_to_its_end());
+    }
+    answer
+}
+
+fn answer_of(outcome: Outcome) -> Answer {
+    match outcome {
         Outcome::Durable => Answer::Ok,
         Outcome::Unauthenticated => Answer::Unauthorized,
-        Outcome::Unavailable => Answer::Unavailable,
+        Outcome::Unavailable | Outcome::ClockAhead => Answer::Unavailable,
     }
 }
 

@@ -9,8 +9,8 @@ use phonenumber::country;
 use super::{Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use crate::config::section::Section;
 use crate::event::kind::Kind;
-use crate::request::{Method, RawRequest};
-use crate::verify::{AuthError, Proof, Verified};
+use crate::request::{Head, Method};
+use crate::verify::{AuthError, Signature, Verified};
 
 mod event;
 mod form;
@@ -62,7 +62,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provi
 }
 
 impl Provider for Telphin {
-    fn signature(&self, _request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
+    fn signature(&self, _head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
         Ok(None)
     }
 

@@ -5,10 +5,10 @@
 
 use crate::config::section::Section;
 use crate::event::kind::Kind;
-use crate::request::{Method, RawRequest};
+use crate::request::{Head, Method};
 use crate::verify::freshness::Window;
 use crate::verify::jwt::Hs256Keys;
-use crate::verify::{AuthError, Proof, Verified};
+use crate::verify::{AuthError, Signature, Verified};
 
 mod error_codes;
 mod inbound;
@@ -77,8 +77,8 @@ fn read_keys_of_other_products(section: &mut Section<'_>) {
 }
 
 impl Provider for Vonage {
-    fn signature(&self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
-        token::check(self, request)
+    fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
+        token::check(self, head)
     }
 
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {

@@ -8,9 +8,9 @@ use phonenumber::country;
 
 use crate::config::section::Section;
 use crate::event::kind::Kind;
-use crate::request::{Method, RawRequest};
+use crate::request::{Head, Method};
 use crate::verify::hmac::Sha1Keys;
-use crate::verify::{AuthError, Proof, Verified};
+use crate::verify::{AuthError, Signature, Verified};
 
 mod envelope;
 mod fields;
@@ -55,8 +55,8 @@ fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Box<dyn Prov
 }
 
 impl Provider for Webex {
-    fn signature(&self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
-        signature::check(&self.keys, request)
+    fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
+        signature::check(&self.keys, head)
     }
 
     /// Every record names its own organisation, and every envelope of an event does.

@@ -126,7 +126,18 @@ impl Head {
 
 /// All rows of a table by their numbers.
 pub(super) fn select<'c>(connection: &'c Connection, table: Table, more: &str) -> Result<Statement<'c>, SpoolError> {
-    Ok(connection.prepare(&format!("SELECT {COLUMNS}{more} FROM {} ORDER BY number", table.name()))?)
+    select_after(connection, table, None, more)
+}
+
+/// The rows of a table behind a number, by their numbers.
+pub(super) fn select_after<'c>(
+    connection: &'c Connection,
+    table: Table,
+    after: Option<i64>,
+    more: &str,
+) -> Result<Statement<'c>, SpoolError> {
+    let behind = after.map(|number| format!("WHERE number > {number}")).unwrap_or_default();
+    Ok(connection.prepare(&format!("SELECT {COLUMNS}{more} FROM {} {behind} ORDER BY number", table.name()))?)
 }
 
 /// A number as SQLite holds it.

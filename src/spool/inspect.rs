@@ -9,6 +9,9 @@ use super::store::Store;
 /// More sentences about one database help nobody.
 const MAX_PROBLEMS: usize = 100;
 
+/// After so many bytes a step of a verification ends, which takes some milliseconds.
+const STEP_BYTES: usize = 1024 * 1024;
+
 impl Store {
     /// Checks the database by SQLite's own rules, and the checksum of every row and of every row in the
     /// quarantine. Holds one row in memory at a time.
@@ -34,13 +37,37 @@ impl Store {
         let mut statement = heads::select(&self.connection, table, ", sealed")?;
         let mut rows = statement.query(())?;
         while let Some(row) = rows.next()? {
-            let head = Head::read(row)?;
-            let bytes: &[u8] = row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?;
-            let problem = problem_of(&head, bytes)?;
-            good += u64::from(problem.is_none());
-            found.note(problem.map(|problem| format!("{}: {problem}", table.name())));
+            good += u64::from(verify_row(table, row, found)?.holds);
         }
         Ok(good)
+    }
+
+    /// Checks the next rows, so few that others who need the store can wait for it. What comes and goes
+    /// between two steps may be seen or not. The structure of the database is not looked at.
+    ///
+    /// # Errors
+    /// When the database can not be read; whatever else is wrong is in the answer.
+    pub fn verify_step(&self, mut so_far: Verifying) -> Result<Verifying, SpoolError> {
+        let Some(table) = so_far.table() else { return Ok(so_far) };
+        let mut good = 0;
+        let mut bytes = 0;
+        let mut statement = heads::select_after(&self.connection, table, so_far.after, ", sealed")?;
+        let mut rows = statement.query(())?;
+        let end = loop {
+            let Some(row) = rows.next()? else { break true };
+            let verified = verify_row(table, row, &mut so_far.found)?;
+            so_far.after = Some(verified.number);
+            good += u64::from(verified.holds);
+            bytes += verified.bytes;
+            if bytes >= STEP_BYTES {
+                break false;
+            }
+        };
+        so_far.count(table, good);
+        if end {
+            (so_far.tables_done, so_far.after) = (so_far.tables_done + 1, None);
+        }
+        Ok(so_far)
     }
 
     /// The first rows, at most so many, by ascending number.
@@ -72,6 +99,52 @@ impl Store {
         }
         Ok(listed)
     }
+}
+
+/// A verification that goes step by step.
+#[derive(Debug, Default)]
+pub struct Verifying {
+    found: Verification,
+    tables_done: usize,
+    /// The last row of the table that was looked at.
+    after: Option<i64>,
+}
+
+impl Verifying {
+    /// What was found, once all is seen.
+    ///
+    /// # Errors
+    /// What is known so far, when there is more to see.
+    pub fn done(self) -> Result<Verification, Self> {
+        if self.table().is_none() { Ok(self.found) } else { Err(self) }
+    }
+
+    fn table(&self) -> Option<Table> {
+        [Table::Record, Table::Quarantine].get(self.tables_done).copied()
+    }
+
+    fn count(&mut self, table: Table, good: u64) {
+        match table {
+            Table::Record => self.found.rows += good,
+            Table::Quarantine => self.found.quarantined += good,
+        }
+    }
+}
+
+/// What a look at one row has shown.
+struct VerifiedRow {
+    number: i64,
+    bytes: usize,
+    holds: bool,
+}
+
+fn verify_row(table: Table, row: &rusqlite::Row<'_>, found: &mut Verification) -> Result<VerifiedRow, SpoolError> {
+    let head = Head::read(row)?;
+    let bytes: &[u8] = row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?;
+    let problem = problem_of(&head, bytes)?;
+    let holds = problem.is_none();
+    found.note(problem.map(|problem| format!("{}: {problem}", table.name())));
+    Ok(VerifiedRow { number: head.number, bytes: bytes.len(), holds })
 }
 
 impl Verification {

@@ -137,3 +137,35 @@ fn damage_that_appears_while_the_spool_is_open_is_told_apart() {
     drop(store);
     assert!(Store::open(&options(&dir)).unwrap().salvage.is_some());
 }
+
+#[test]
+fn a_verification_in_steps_sees_every_row_and_lets_commits_between() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&options(&dir)).unwrap().store;
+    let many: Vec<Change> = (1..=50).map(|number| append(number, 100_000)).collect();
+    store.apply(&many).unwrap();
+    let last = append(51, 100);
+    let (mut steps, mut so_far) = (0, Verifying::default());
+    let found = loop {
+        so_far = match store.verify_step(so_far).unwrap().done() {
+            Ok(found) => break found,
+            Err(more) => more,
+        };
+        steps += 1;
+        if steps == 1 {
+            store.apply(std::slice::from_ref(&last)).unwrap();
+        }
+    };
+    assert!((4..10).contains(&steps), "{steps}");
+    assert_eq!(found, store.verify().unwrap());
+    assert_eq!((found.rows, found.holds()), (51, true));
+    store.connection.execute("UPDATE record SET sealed = zeroblob(100) WHERE number = 7", ()).unwrap();
+    let mut so_far = Verifying::default();
+    let found = loop {
+        so_far = match store.verify_step(so_far).unwrap().done() {
+            Ok(found) => break found,
+            Err(more) => more,
+        };
+    };
+    assert_eq!((found.rows, found.problems.len()), (50, 1));
+}

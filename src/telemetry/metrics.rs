@@ -31,6 +31,8 @@ pub enum RequestOutcome {
     NotUnderstood,
     /// Not authentic.
     Unauthenticated,
+    /// Signed at a time that lies ahead of our clock.
+    ClockAhead,
     /// A method that the provider does not use.
     MethodNotAllowed,
     /// Too large.
@@ -44,12 +46,13 @@ pub enum RequestOutcome {
 }
 
 impl RequestOutcome {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Accepted, "accepted"),
         (Self::Duplicate, "duplicate"),
         (Self::Ignored, "ignored"),
         (Self::NotUnderstood, "not_understood"),
         (Self::Unauthenticated, "unauthenticated"),
+        (Self::ClockAhead, "clock_ahead"),
         (Self::MethodNotAllowed, "method_not_allowed"),
         (Self::TooLarge, "too_large"),
         (Self::TimedOut, "timed_out"),

@@ -1,10 +1,13 @@
 //! Connections: kept, shared by several requests, full, and given up by the sender.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::harness::connection::Connection;
+use crate::harness::program::Place;
 use crate::harness::webhook::{Webhook, inbound, status, with};
-use crate::harness::{DEAD_LETTER, INBOUND, STATUS, TestApp, is, wait_until};
+use crate::harness::{DEAD_LETTER, DEADLINE, INBOUND, STATUS, TestApp, is, wait_until};
 
 /// Asks again on a connection that may have been closed after the answer before.
 fn ask_again(app: &TestApp, connection: &mut Connection, webhook: &Webhook) -> u16 {
@@ -124,9 +127,10 @@ async fn an_event_whose_sender_left_before_the_answer_is_published() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_memory_for_bodies_is_bounded_and_given_back() {
-    let app = TestApp::start_with("server.max_in_flight_bytes = 100000").await;
+    let app =
+        TestApp::start_with("server.max_in_flight_bytes = 100000\nserver.trusted_proxies = [\"127.0.0.1\"]").await;
     let long = |bytes: usize| -> Value { with(inbound(), &json!({"text": "x".repeat(bytes)})) };
-    let big = Webhook::signed(&long(90_000)).to_http();
+    let big = Webhook::signed(&long(90_000)).header("x-forwarded-for", "203.0.113.7").to_http();
     let (start, rest) = big.split_at(big.len() - 1000);
     let mut connection = app.connect();
     connection.write(start);
@@ -150,4 +154,81 @@ async fn a_body_larger_than_the_whole_memory_for_bodies_is_taken_when_it_is_alon
     assert_eq!(app.send(&webhook).await.status, 200);
     assert_eq!(app.send(&webhook.gzipped()).await.status, 200);
     assert_eq!(app.records(INBOUND).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_head_of_a_connection_has_its_deadline() {
+    let app = TestApp::start_with("server.read_timeout_ms = 300").await;
+    let mut connection = app.connect();
+    assert_eq!(connection.ask(Webhook::signed(&status()).to_http()).status, 200);
+    connection.write("POST /webhooks/vonage-eu HTTP/1.1\r\nhost: trunk");
+    assert_eq!(connection.answer().status, 408);
+    connection.assert_closed();
+    let mut connection = app.connect();
+    assert_eq!(connection.ask(Webhook::signed(&status()).to_http()).status, 200);
+    let started = Instant::now();
+    let mut writer = connection.clone();
+    let trickle = std::thread::spawn(move || {
+        writer.write("POST /webhooks/vonage-eu HTTP/1.1\r\nx: ");
+        while started.elapsed() < Duration::from_secs(3) {
+            writer.write("x");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert_eq!(connection.answer().status, 408, "bytes that trickle win no time");
+    trickle.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_without_end_that_nobody_reads_is_given_up() {
+    let app = TestApp::start_with("server.read_timeout_ms = 300").await;
+    let mut connection = app.connect();
+    connection.write(format!("{}transfer-encoding: chunked\r\n\r\n", Webhook::unsigned("").to("/elsewhere").head()));
+    assert_eq!(connection.answer().status, 404);
+    let started = Instant::now();
+    while !connection.is_broken(b"1\r\nx\r\n") {
+        assert!(started.elapsed() < DEADLINE / 6, "the connection is closed in time");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Made for this test, and valid for nobody.
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBpDCCAUugAwIBAgIUG0aNqLHieLJmDugNranOp3O0tmAwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOdHJ1bmtsaW5lLnRlc3QwIBcNMjYxMTI4MDUyMzE1WhgPMjEy
+NjExMDQwNTIzMTVaMBkxFzAVBgNVBAMMDnRydW5rbGluZS50ZXN0MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEUljrTKjy08GTy2fAtuNQm6MY0h1+ZpBI+i9xiiED
+IdhZTsLsF3oEiQtKLqIjmdqmyCtjVWd/YZMAjEfV5M4n6qNvMG0wHQYDVR0OBBYE
+FLdBwDfUrVQ1NE3czzKWsRohIGaNMB8GA1UdIwQYMBaAFLdBwDfUrVQ1NE3czzKW
+sRohIGaNMA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMwEYIJbG9jYWxob3N0hwR/
+AAABMAoGCCqGSM49BAMCA0cAMEQCIG622j2HW3fCBzWXjGljRNwekrZpP73WWtUL
+kMCWcLo+AiBCQTYolx6kxIPufT2brumjplaFEO9ITxMZiVxorAGyLw==
+-----END CERTIFICATE-----
+";
+
+/// Its key, which guards nothing.
+const KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaDdFDLI61WQIw3qS
+o+170d9HGQ4sVBrkN9mD0SeBcSihRANCAARSWOtMqPLTwZPLZ8C241CboxjSHX5m
+kEj6L3GKIQMh2FlOwuwXegSJC0ouoiOZ2qbIK2NVZ39hkwCMR9Xkzifq
+-----END PRIVATE KEY-----
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_could_speak_http_2_is_answered_in_http_1() {
+    let place = Place::new();
+    let (cert, key) = (place.file("tls.crt", CERTIFICATE), place.file("tls.key", KEY));
+    let app = TestApp::start_with(&format!("[server.tls]\ncert = {cert:?}\nkey = {key:?}")).await;
+    let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
+    let webhook = Webhook::signed(&status());
+    let url = app.webhook_url(&webhook.path).replace("http://", "https://");
+    let mut request = client.post(url).body(webhook.body);
+    for (name, value) in webhook.headers {
+        request = request.header(name, value);
+    }
+    let answer = request.send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_11));
+    assert_eq!(app.records(STATUS).len(), 1);
 }

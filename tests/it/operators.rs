@@ -109,3 +109,26 @@ async fn each_server_serves_its_own_paths_alone() {
     assert_eq!(app.admin("/unknown").await.status(), 404);
     assert!(is(app.metric("trunkline_requests_total", &[]).await, 0.0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_can_not_make_the_service_do_anything() {
+    let app = TestApp::start().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let own = app.admin_url("");
+    for path in ["/-/spool/verify", "/-/spool/drain"] {
+        assert_eq!(app.admin(path).await.status(), 404, "{path} is no link or image");
+        for (header, value, expected) in [
+            ("origin", "https://elsewhere.example", 403),
+            ("origin", "null", 403),
+            ("origin", own.as_str(), 200),
+            ("sec-fetch-site", "cross-site", 403),
+            ("sec-fetch-site", "same-site", 403),
+            ("sec-fetch-site", "same-origin", 200),
+            ("accept", "*/*", 200),
+        ] {
+            let answer = client.post(app.admin_url(path)).header(header, value).send().await.unwrap();
+            assert_eq!(answer.status(), expected, "{path} {header}: {value}");
+        }
+    }
+    assert_eq!(app.admin("/api/spool/verify").await.status(), 404);
+}

@@ -7,7 +7,7 @@ use trunkline::event::time::Time;
 use trunkline::providers::simulate::Credentials;
 
 use crate::harness::answer::Answer;
-use crate::harness::webhook::{Webhook, bearer, credentials, status};
+use crate::harness::webhook::{Webhook, bearer, credentials, signed_s_ahead, status};
 use crate::harness::{ACCOUNT, SECRET, SOURCE, STATUS, TestApp, is};
 
 const TOKENS: &str = r#"
@@ -41,11 +41,6 @@ fn signed_with_claims(change: impl FnOnce(&mut serde_json::Value)) -> Webhook {
     webhook.header("authorization", &format!("Bearer {token}"))
 }
 
-fn signed_s_ahead(seconds: i64) -> Webhook {
-    let time = Time::from_unix_seconds(Time::now().unix_seconds() + seconds).unwrap();
-    Webhook::signed_by(&credentials(), time, status().to_string())
-}
-
 fn with_a_byte_changed() -> Webhook {
     let mut webhook = Webhook::signed(&status());
     let last = webhook.body.len() - 2;
@@ -75,7 +70,6 @@ fn unauthentic() -> Vec<(&'static str, Webhook)> {
         ("expired", signed_with_claims(|claims| claims["exp"] = 1_700_000_000.into())),
         ("a time that is no number", signed_with_claims(|claims| claims["iat"] = "today".into())),
         ("stale", signed_s_ahead(-90_100)),
-        ("from the future", signed_s_ahead(400)),
         ("changed body", with_a_byte_changed()),
         ("other body", Webhook::unsigned(body()).header("authorization", &format!("Bearer {token}"))),
         ("wrong account", Webhook::signed_by(&of_other_account, Time::now(), body())),

@@ -38,7 +38,7 @@ impl Place {
     pub(super) async fn verification(&self, context: &Context) -> anyhow::Result<Value> {
         match &self.dir {
             Some(dir) => Ok(open(dir)?.verify()?.json()),
-            None => self.ask(context, reqwest::Method::GET, "/api/spool/verify").await,
+            None => self.ask(context, reqwest::Method::POST, "/-/spool/verify").await,
         }
     }
 

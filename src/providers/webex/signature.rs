@@ -3,29 +3,33 @@
 //! Source: Cisco, "Webhooks" guide of the Webex developer documentation. The header covers the bytes
 //! of the body and nothing else; no time is signed.
 
-use crate::request::RawRequest;
+use crate::request::{Head, RawRequest};
 use crate::verify::hmac::Sha1Keys;
-use crate::verify::{AuthError, Proof, Verification};
+use crate::verify::{AuthError, Proof, Signature, Verification};
 
 const HEADER: &str = "x-spark-signature";
 
 /// Lengths of hexadecimal digests by other algorithms: SHA-256, SHA-384 and SHA-512.
 const OTHER_DIGESTS: [usize; 3] = [64, 96, 128];
 
-/// Checks the signature of a request, if it carries one.
-pub(super) fn check(keys: &Sha1Keys, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
-    let mut values = request.headers.all(HEADER);
+/// Checks the signature of a head, if it carries one. Whether it fits shows with the body.
+pub(super) fn check<'k>(keys: &'k Sha1Keys, head: Head<'_, '_>) -> Result<Option<Signature<'k>>, AuthError> {
+    let mut values = head.headers().all(HEADER);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(AuthError::MalformedSignature);
     }
     let signature = digest(value)?;
+    Ok(Some(Signature::new(move |request| covers(keys, &signature, request))))
+}
+
+fn covers(keys: &Sha1Keys, signature: &[u8; 20], request: &RawRequest<'_>) -> Result<Proof, AuthError> {
     if request.undecodable {
         return Err(AuthError::BodyMismatch);
     }
-    let secret_index = keys.find(request.body, &signature).ok_or(AuthError::WrongSignature)?;
+    let secret_index = keys.find(request.body, signature).ok_or(AuthError::WrongSignature)?;
     let (verification, scheme) = (Verification::Signed, "webex-hmac-sha1".into());
-    Ok(Some(Proof { verification, scheme, secret_index: Some(secret_index), account_id: None }))
+    Ok(Proof { verification, scheme, secret_index: Some(secret_index), account_id: None })
 }
 
 fn digest(value: &[u8]) -> Result<[u8; 20], AuthError> {
@@ -70,7 +74,9 @@ mod tests {
             remote_addr: None,
             received_at: Time::from_unix_seconds(0).unwrap(),
         };
-        check(&Sha1Keys::new(&secrets), &request)
+        let keys = Sha1Keys::new(&secrets);
+        let signature = check(&keys, request.head())?;
+        signature.map(|signature| signature.confirm(&request)).transpose()
     }
 
     fn error(header: &str) -> AuthError {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::DEADLINE;
 use super::answer::Answer;
@@ -25,6 +26,13 @@ impl Connection {
         Self { stream, received: Vec::new() }
     }
 
+    /// A connection on which an answer must come within a time.
+    pub(crate) fn open_within(address: SocketAddr, time: Duration) -> Self {
+        let connection = Self::open(address);
+        connection.stream.set_read_timeout(Some(time)).unwrap();
+        connection
+    }
+
     /// The same connection, to write on another thread.
     pub(crate) fn clone(&self) -> Self {
         Self { stream: self.stream.try_clone().unwrap(), received: Vec::new() }
@@ -36,6 +44,11 @@ impl Connection {
         if let Err(error) = self.stream.write_all(bytes.as_ref()) {
             assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
         }
+    }
+
+    /// Writes bytes, and tells whether the receiver takes none any more.
+    pub(crate) fn is_broken(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_err()
     }
 
     /// Writes a request and reads its answer.

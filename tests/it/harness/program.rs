@@ -67,6 +67,13 @@ impl Place {
         self.spawn(command)
     }
 
+    /// Starts a line as a shell does.
+    pub(crate) fn start_line(&self, line: &str) -> Running {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        self.spawn(command)
+    }
+
     fn spawn(&self, mut command: Command) -> Running {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRUNKLINE_")) {
             command.env_remove(name);

@@ -126,6 +126,12 @@ pub(crate) fn credentials() -> Credentials {
     Credentials { account_id: ACCOUNT.to_owned(), secret: Some(SECRET.into()), tamper: false }
 }
 
+/// A status that is signed so many seconds ahead of the clock.
+pub(crate) fn signed_s_ahead(seconds: i64) -> Webhook {
+    let time = Time::from_unix_seconds(Time::now().unix_seconds() + seconds).unwrap();
+    Webhook::signed_by(&credentials(), time, status().to_string())
+}
+
 /// The JSON Web Token that a webhook carries.
 pub(crate) fn bearer(webhook: &Webhook) -> String {
     let header = webhook.headers.iter().find(|(name, _)| name == "authorization");

@@ -41,6 +41,12 @@ fn request<'r>(method: Method, authorization: &'r [&'r str], query: &'r str, bod
     }
 }
 
+/// Checks a request as the receiver does: its head, then all of it.
+fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
+    let signature = super::check(vonage, request.head())?;
+    signature.map(|signature| signature.confirm(request)).transpose()
+}
+
 fn check_token(vonage: &Vonage, token: &str, body: &[u8]) -> Result<Option<Proof>, AuthError> {
     check(vonage, &request(Method::Post, &[&format!("Bearer {token}")], "", body))
 }
@@ -79,9 +85,8 @@ fn the_published_token_matches_its_secret_and_no_other() {
     assert_eq!(check(&vonage(&[SECRET]), &get), Ok(None));
     let bearer = format!("bearer {PUBLISHED}");
     let authorization = [bearer.as_str()];
-    let proof = check(&vonage(&[SECRET]), &request(Method::Get, &authorization, "a=1", b"")).unwrap().unwrap();
-    assert_eq!(proof.verification, Verification::SignedPartial);
-    assert_eq!(proof.account_id.as_deref(), Some("a1b2c3d"));
+    let get = request(Method::Get, &authorization, "a=1", b"");
+    assert_eq!(check(&vonage(&[SECRET]), &get), Err(AuthError::BodyMismatch), "it was made for a body");
 }
 
 #[test]
@@ -230,6 +235,23 @@ fn the_query_of_a_get_is_hashed_as_the_documentation_says() {
     assert_eq!(proof.verification, Verification::Signed);
     // A body that comes with a GET has to be covered like any other.
     assert_eq!(check(&vonage(&[SECRET]), &request(Method::Get, &values, query, BODY)), Err(AuthError::BodyMismatch));
+}
+
+#[test]
+fn a_token_that_covers_no_query_vouches_for_none() {
+    let outcome = |hash: &str, query: &str| {
+        let claims = claims_with(json!({ "payload_hash": hash }));
+        let authorization = format!("Bearer {}", token(SECRET, &claims));
+        let proof = check(&vonage(&[SECRET]), &request(Method::Get, &[&authorization], query, b""))?;
+        Ok(proof.expect("a token is there").verification)
+    };
+    let of_a_body = hex::encode(Sha256::digest(BODY));
+    let of_text = hex::encode(Sha256::digest("a=1"));
+    assert_eq!(outcome(&of_text, "a=1"), Ok(Verification::Signed));
+    assert_eq!(outcome("(absent)", ""), Ok(Verification::SignedPartial), "there is nothing to cover");
+    for (hash, query) in [(&*of_a_body, ""), (&of_a_body, "a=1"), (&of_text, "a=2"), ("(absent)", "a=1"), ("", "a=1")] {
+        assert_eq!(outcome(hash, query), Err(AuthError::BodyMismatch), "{hash} {query}");
+    }
 }
 
 #[test]
