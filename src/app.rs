@@ -9,11 +9,15 @@ use anyhow::Context as _;
 use crate::config::{KafkaSettings, Settings};
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
+use crate::publish::vitals::Vitals;
 use crate::publish::{Left, Publisher, topics};
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait before asking again for topics that could not be created.
 const CREATE_AGAIN: Duration = Duration::from_secs(2);
+
+/// What is kept of the time for stopping, at most, so that events can be saved even if requests take all the rest.
+const SAVING: Duration = Duration::from_secs(2);
 
 /// A running service.
 #[derive(Debug)]
@@ -58,9 +62,11 @@ impl App {
 
     /// Waits until a part of the service ends by itself, which is always a failure.
     pub async fn ended(&mut self) -> anyhow::Error {
+        let vitals = self.vitals();
         let ended = tokio::select! {
             ended = self.webhooks.ended() => ended.context("the webhook server"),
             ended = self.admin.ended() => ended.context("the admin server"),
+            part = vitals.failed() => return anyhow::anyhow!("{part} has ended, and nothing goes on without it"),
         };
         match ended {
             Ok(()) => anyhow::anyhow!("a server ended without being told to"),
@@ -68,15 +74,24 @@ impl App {
         }
     }
 
+    fn vitals(&self) -> Arc<Vitals> {
+        Arc::clone(self.ingest.publisher().vitals())
+    }
+
     /// Stops: not ready at once, requests in flight finish, what Kafka has not acknowledged goes to the
-    /// spool, and is waited for as long as there is time.
+    /// spool, and is waited for. All of it has one deadline, `server.shutdown_timeout_ms`, of which a part is kept
+    /// for the saving.
     pub async fn stop(self) -> Left {
         self.stopping.store(true, Ordering::Release);
+        self.vitals().stopping();
         if let Some(task) = self.topic_creation {
             task.abort();
         }
         let deadline = Instant::now() + self.shutdown_timeout;
-        self.webhooks.stop().await;
+        let requests_until = deadline - (self.shutdown_timeout / 4).min(SAVING);
+        if tokio::time::timeout_at(requests_until.into(), self.webhooks.stop()).await.is_err() {
+            tracing::warn!("requests that have not come to an end are left unanswered; their providers repeat them");
+        }
         let ingest = Arc::clone(&self.ingest);
         let stopped = tokio::task::spawn_blocking(move || ingest.publisher().stop(deadline)).await;
         self.admin.stop().await;

@@ -112,8 +112,9 @@ pub fn serve_webhooks(settings: &ServerSettings, listener: TcpListener, ingest: 
     let stopping = builder.graceful_shutdown_signal();
     let head_timeout = settings.read_timeout;
     // Called on each worker's thread, for the connections that it will have.
+    let vitals = Arc::clone(ingest.publisher().vitals());
     let crowd = move || {
-        actix_web::rt::spawn(waking::carry());
+        actix_web::rt::spawn(vitals.watch("waking", waking::carry()));
         Crowd::new(most - most / HEADROOM, head_timeout)
     };
     let builder = match &settings.tls {

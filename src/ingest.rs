@@ -69,7 +69,8 @@ impl Ingest {
     /// Whether events can be made durable: by Kafka, or by the spool, if any source uses it.
     pub fn is_ready(&self) -> bool {
         let uses_spool = || self.sources.values().any(|active| active.source.on_kafka_down == Policy::Spool);
-        self.publisher.health().state().ready || (self.publisher.spool().ready && uses_spool())
+        let takes_events = self.publisher.health().state().ready || (self.publisher.spool().ready && uses_spool());
+        takes_events && self.publisher.vitals().ended().is_empty()
     }
 
     /// The publisher behind it.

@@ -26,7 +26,7 @@ use crate::config::{Settings, Source};
 use crate::event::envelope::Record;
 use crate::event::kind::{DEAD_LETTER_TOPIC, RAW_TOPIC, STATE_TOPIC, TopicInfo};
 use crate::event::time::Time;
-use crate::publish::kafka::StartError;
+use crate::publish::client::StartError;
 use crate::publish::reader::{From, ReadError, ReadRecord, Reader};
 use crate::publish::topics::{self, TopicsError};
 use letter::Letter;

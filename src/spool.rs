@@ -33,7 +33,7 @@ mod witness;
 
 pub use error::SpoolError;
 pub use inspect::Verifying;
-pub use row::{Change, Damaged, Label, Listed, Opened, Options, Row, Salvage, Stored, Verification};
+pub use row::{Change, Counts, Damaged, Effect, Label, Listed, Opened, Options, Row, Salvage, Stored, Verification};
 pub use store::{ReadRow, Store};
 
 #[cfg(test)]

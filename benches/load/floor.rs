@@ -22,7 +22,7 @@ use trunkline::event::envelope::{Ingest, Mode, Origin, Record};
 use trunkline::event::time::Time;
 use trunkline::http::{BACKLOG, KEEP_ALIVE};
 use trunkline::providers::Normalized;
-use trunkline::publish::{kafka, topics};
+use trunkline::publish::{client, topics};
 use trunkline::request::{Headers, RawRequest};
 use trunkline::verify;
 
@@ -74,7 +74,7 @@ pub(crate) fn run(configuration: &str, webhook: &str) {
 /// As `trunkline::http::serve_webhooks` does.
 async fn serve(settings: &Settings, webhook: &'static Webhook) -> std::io::Result<()> {
     let state = web::Data::new(Floor {
-        producer: kafka::producer_config(&settings.kafka).create_with_context(Deliveries).unwrap(),
+        producer: client::producer_config(&settings.kafka).create_with_context(Deliveries).unwrap(),
         records: (0..RECORDS.div_ceil(webhook.records)).map(|_| records(settings, webhook)).collect(),
         requests: AtomicUsize::new(0),
         is_form: webhook.is_form(),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Context, output};
 use crate::config::{KafkaSettings, Loaded};
 use crate::http;
-use crate::publish::kafka;
+use crate::publish::client;
 use crate::publish::topics::{self, TopicState};
 
 /// Check the configuration and print it resolved, secrets redacted
@@ -26,7 +26,7 @@ impl Check {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let loaded = context.load()?;
         let settings = &loaded.settings;
-        kafka::validate(&settings.kafka)?;
+        client::validate(&settings.kafka)?;
         if let Some(files) = &settings.server.tls {
             http::tls::server_config(files)?;
         }

@@ -38,18 +38,25 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(async || Answer::NotFound.into_response()));
 }
 
-/// Alive: the process answers.
-async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+/// Alive: the process answers, and every part of it that has to run for ever does.
+async fn healthz(state: web::Data<State>) -> HttpResponse {
+    match state.ingest.publisher().vitals().ended() {
+        ended if ended.is_empty() => HttpResponse::Ok().json(json!({"status": "alive"})),
+        ended => HttpResponse::ServiceUnavailable().json(json!({"status": "failed", "ended": ended})),
+    }
 }
 
 /// Ready: events can be made durable, by Kafka or by the spool, and we are not about to stop.
 async fn readyz(state: web::Data<State>) -> HttpResponse {
     let (kafka, spool) = (state.ingest.publisher().health().state(), state.ingest.publisher().spool());
     let stopping = state.stopping.load(Ordering::Acquire);
+    let ended = state.ingest.publisher().vitals().ended();
     let ready = state.ingest.is_ready() && !stopping;
     let status = if ready { "ready" } else { "not_ready" };
-    let body = json!({"status": status, "stopping": stopping, "kafka": kafka, "spool": spool});
+    let mut body = json!({"status": status, "stopping": stopping, "kafka": kafka, "spool": spool});
+    if !ended.is_empty() {
+        body["ended"] = json!(ended);
+    }
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(body)
 }

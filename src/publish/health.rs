@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Core;
+use super::client::StartError;
+use super::vitals::Ends;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,11 +37,13 @@ pub struct Health {
 }
 
 impl Health {
-    pub(super) fn watch(core: Arc<Core>, topics: Vec<String>) -> Self {
+    pub(super) fn watch(core: &Arc<Core>, topics: Vec<String>) -> Result<Self, StartError> {
         let unknown = KafkaState { ready: false, brokers: 0, problem: Some("not asked yet".to_owned()) };
         let state = Arc::new(Mutex::new(unknown));
         let (stop, stopped) = channel();
         let shared = Arc::clone(&state);
+        let vitals = Arc::clone(&core.vitals);
+        let core = Arc::clone(core);
         let watch = move || {
             loop {
                 let found = core.ask(&topics);
@@ -49,10 +53,9 @@ impl Health {
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("kafka-health".to_owned()).spawn(watch) {
-            tracing::error!(%error, "the broker can not be watched; the service stays not ready");
-        }
-        Self { state, stop: Mutex::new(Some(stop)) }
+        // Nobody waits for its end: it may be asking brokers that do not answer.
+        drop(vitals.spawn("kafka-health", Ends::Never, watch)?);
+        Ok(Self { state, stop: Mutex::new(Some(stop)) })
     }
 
     /// The state when last asked.
@@ -80,13 +83,13 @@ impl Health {
 impl Core {
     /// Asks the brokers, and hands on how many partitions the topics have.
     fn ask(&self, topics: &[String]) -> KafkaState {
-        let probe = self.shared.producer.probe(topics, TIMEOUT);
+        let probe = self.prober.probe(topics, TIMEOUT);
         for (topic, partitions) in &probe.partitions {
             // What the producer could not be told stays news, and is told when the brokers are asked again.
             if self.lanes.is_news(topic, *partitions) && !self.shared.producer.learn(topic, TIMEOUT) {
                 continue;
             }
-            self.lanes.note_partitions(&self.shared, topic, *partitions);
+            self.lanes.note_partitions(topic, *partitions);
         }
         self.shared.kafka_is_ready.store(probe.problem.is_none(), Ordering::Release);
         KafkaState { ready: probe.problem.is_none(), brokers: probe.brokers, problem: probe.problem }

@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
-use super::kafka::{self, Quiet};
+use super::client::{self, Quiet};
 use crate::config::KafkaSettings;
 use crate::event::time::Time;
 
@@ -76,7 +76,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError`]; blocks for some seconds at most.
     pub fn open(settings: &KafkaSettings, topics: &[String], from: From) -> Result<Self, ReadError> {
-        let mut config = kafka::client_config(settings);
+        let mut config = client::client_config(settings);
         config.set("group.id", "trunkline-tail").set("enable.auto.commit", "false");
         // Waiting for a broker that has nothing new must not delay the records of another one.
         config.set("fetch.wait.max.ms", "100");
@@ -156,7 +156,7 @@ fn positions(
     };
     for topic in topics {
         let metadata =
-            kafka::ask(TIMEOUT, |timeout| consumer.fetch_metadata(Some(topic), timeout)).map_err(unreachable)?;
+            client::ask(TIMEOUT, |timeout| consumer.fetch_metadata(Some(topic), timeout)).map_err(unreachable)?;
         let found = metadata.topics().first().filter(|found| found.error().is_none());
         for partition in found.ok_or_else(|| ReadError::NoTopic(topic.clone()))?.partitions() {
             list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Client)?;
@@ -165,7 +165,7 @@ fn positions(
     match from {
         From::Beginning | From::End | From::Last(_) => Ok(list),
         From::Time(_) => {
-            kafka::ask(TIMEOUT, |timeout| consumer.offsets_for_times(list.clone(), timeout)).map_err(unreachable)
+            client::ask(TIMEOUT, |timeout| consumer.offsets_for_times(list.clone(), timeout)).map_err(unreachable)
         }
     }
 }
@@ -179,7 +179,7 @@ fn outstanding(
     let mut outstanding = HashMap::new();
     for element in list.elements() {
         let (topic, partition) = (element.topic(), element.partition());
-        let ends = kafka::ask(TIMEOUT, |timeout| consumer.fetch_watermarks(topic, partition, timeout));
+        let ends = client::ask(TIMEOUT, |timeout| consumer.fetch_watermarks(topic, partition, timeout));
         let (low, high) = ends.map_err(|error| ReadError::Unreachable(settings.bootstrap_servers.clone(), error))?;
         let start = match element.offset() {
             Offset::Beginning => low,

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use thiserror::Error;
 
-use super::kafka;
+use super::client;
 use crate::config::KafkaSettings;
 use crate::event::kind::{self, Cleanup, RAW_TOPIC, TopicInfo};
 
@@ -80,11 +80,11 @@ fn look_at(
     settings: &KafkaSettings,
     topics: impl Iterator<Item = &'static TopicInfo>,
 ) -> Result<Vec<TopicState>, TopicsError> {
-    let client: BaseProducer = kafka::client_config(settings).create().map_err(TopicsError::Client)?;
+    let client: BaseProducer = client::client_config(settings).create().map_err(TopicsError::Client)?;
     let mut states = Vec::new();
     for info in topics {
         let name = full_name(settings, info);
-        let metadata = kafka::ask(TIMEOUT, |timeout| client.client().fetch_metadata(Some(&name), timeout));
+        let metadata = client::ask(TIMEOUT, |timeout| client.client().fetch_metadata(Some(&name), timeout));
         let metadata = metadata.map_err(|source| unreachable(settings, source))?;
         let found = metadata.topics().first().filter(|topic| topic.error().is_none());
         let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
@@ -141,7 +141,7 @@ pub async fn create_missing_of(
         return Ok(Vec::new());
     }
     let admin = admin(settings)?;
-    let metadata = kafka::ask(TIMEOUT, |timeout| admin.inner().fetch_metadata(None, timeout))
+    let metadata = client::ask(TIMEOUT, |timeout| admin.inner().fetch_metadata(None, timeout))
         .map_err(|source| unreachable(settings, source))?;
     create(&admin, &missing, metadata.brokers().len()).await
 }
@@ -189,7 +189,7 @@ fn new_topic<'t>(state: &'t TopicState, settings: &'t TopicSettings, replicas: i
 }
 
 fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
-    kafka::client_config(settings).create().map_err(TopicsError::Client)
+    client::client_config(settings).create().map_err(TopicsError::Client)
 }
 
 fn options() -> AdminOptions {

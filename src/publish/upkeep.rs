@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::kafka::StartError;
+use super::client::StartError;
 use super::lane::Mode;
-use super::{Core, number_of_now, spawn};
+use super::vitals::Ends;
+use super::{Core, number_of_now};
 
 /// How much later than its deadline an event may go to the spool.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How often gauges are set and the client is looked at, in ticks.
-const SURVEY_TICKS: u32 = 50;
+/// How often gauges are set and the client is looked at.
+const SURVEY: Duration = Duration::from_millis(250);
 
 /// How long the lanes leave a new client alone after the old one has failed for good.
 const RESTED: Duration = Duration::from_secs(1);
@@ -26,9 +27,11 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(super) fn start(core: Arc<Core>) -> Result<Self, StartError> {
+    pub(super) fn start(core: &Arc<Core>) -> Result<Self, StartError> {
         let (stop, stopped) = channel();
-        let thread = spawn("upkeep", move || keep_up(&core, &stopped))?;
+        let vitals = Arc::clone(&core.vitals);
+        let core = Arc::clone(core);
+        let thread = vitals.spawn("upkeep", Ends::Never, move || keep_up(&core, &stopped))?;
         Ok(Self { stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) })
     }
 
@@ -43,18 +46,17 @@ impl Upkeep {
 }
 
 fn keep_up(core: &Core, stopped: &Receiver<()>) {
-    let mut open_before = 0;
-    for tick in 1_u32.. {
-        if !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
-            return;
-        }
+    let (mut spooling_before, mut survey_at) = (0, Instant::now());
+    while matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+        let now = Instant::now();
         core.shared.numbers_after(number_of_now());
-        let open = core.tick(Instant::now());
-        core.shared.metrics.lanes_open.set(open);
-        announce(open_before, open);
-        open_before = open;
-        if tick % SURVEY_TICKS == 0 {
+        let spooling = core.tick(now);
+        core.shared.metrics.lanes_open.set(spooling);
+        announce(spooling_before, spooling);
+        spooling_before = spooling;
+        if survey_at <= now {
             core.survey();
+            survey_at = now + SURVEY;
         }
     }
 }
@@ -71,16 +73,16 @@ fn announce(before: i64, open: i64) {
 impl Core {
     /// Gives every lane the time, and counts those whose events go to the spool.
     fn tick(&self, now: Instant) -> i64 {
-        let mut open = 0;
-        self.lanes.each(|track| {
-            let is_open = track.with(|lane, port| {
-                lane.tick(now, port);
+        let mut spooling = 0;
+        self.lanes.each(|lane| {
+            let spools = lane.with(|lane, out| {
+                lane.tick(now, out);
                 matches!(lane.mode(), Mode::Spooling { .. } | Mode::Draining { .. })
             });
-            open += i64::from(is_open);
+            spooling += i64::from(spools);
         });
         self.lanes.finish_cuts(now);
-        open
+        spooling
     }
 
     fn survey(&self) {
@@ -96,12 +98,12 @@ impl Core {
         }
     }
 
-    /// A client that has failed for good delivers nothing any more. The lanes are closed to it, a new one
+    /// A client that has failed for good delivers nothing any more. The lanes spool meanwhile, a new one
     /// takes its place, and what the old one held lands and goes to the spool.
     fn replace_producer(&self) {
         tracing::error!("the Kafka client has failed for good and is replaced; events go to the spool meanwhile");
         let retry_at = Instant::now() + RESTED;
-        self.lanes.each(|track| track.with(|lane, port| lane.open(retry_at, port)));
+        self.lanes.each(|lane| lane.with(|lane, out| lane.spool_from_now_on(retry_at, out)));
         match self.shared.producer.replace() {
             Ok(()) => tracing::info!("the Kafka client has been replaced"),
             Err(error) => tracing::error!(%error, "the Kafka client could not be replaced; it is tried again"),

@@ -1,17 +1,18 @@
 //! Filling the duplicate window after a start, so that a provider's retry of what was answered just
 //! before a crash is not published again. It happens in the background: readiness does not wait for it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::client::StartError;
 use super::dedup::FactKey;
-use super::kafka::StartError;
+use super::locked_lane::Shared;
 use super::reader::{From, ReadRecord, Reader};
-use super::{Shared, spawn, topics};
+use super::vitals::Ends;
+use super::{Core, topics};
 use crate::config::KafkaSettings;
 use crate::event::id::{EventId, FactHash};
 use crate::event::kind::KINDS;
@@ -26,28 +27,25 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Warming {
     stop: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Warming {
-    pub(super) fn start(settings: &KafkaSettings, window: usize, shared: &Arc<Shared>) -> Result<Self, StartError> {
+    pub(super) fn start(settings: &KafkaSettings, window: usize, core: &Core) -> Result<Self, StartError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (settings, shared, stopped) = (settings.clone(), Arc::clone(shared), Arc::clone(&stop));
-        let thread = spawn("duplicate-window", move || {
+        let (settings, shared, stopped) = (settings.clone(), Arc::clone(&core.shared), Arc::clone(&stop));
+        // Nobody waits for its end: it may be asking brokers that do not answer.
+        let thread = core.vitals.spawn("duplicate-window", Ends::WhenDone, move || {
             if window > 0 {
                 fill(&settings, window, &shared, &stopped);
             }
             shared.metrics.dedup_warm.set(1);
         })?;
-        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+        drop(thread);
+        Ok(Self { stop })
     }
 
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread that fills the duplicate window had panicked");
-        }
     }
 }
 

@@ -71,10 +71,11 @@ impl Head {
         }
     }
 
-    /// Puts a row into a table.
-    pub(super) fn insert(&self, connection: &Connection, table: Table, sealed: &[u8]) -> Result<(), SpoolError> {
-        let sql = format!("INSERT INTO {} ({COLUMNS}, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", table.name());
-        connection.prepare_cached(&sql)?.execute((
+    /// Puts a row into a table, unless one of that number is there. Tells whether it did.
+    pub(super) fn insert(&self, connection: &Connection, table: Table, sealed: &[u8]) -> Result<bool, SpoolError> {
+        let into = format!("INTO {} ({COLUMNS}, sealed)", table.name());
+        let sql = format!("INSERT {into} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO NOTHING");
+        let inserted = connection.prepare_cached(&sql)?.execute((
             self.number,
             &self.topic,
             &self.kind,
@@ -86,7 +87,7 @@ impl Head {
             self.crc(),
             sealed,
         ))?;
-        Ok(())
+        Ok(inserted > 0)
     }
 
     fn crc(&self) -> u32 {

@@ -66,7 +66,7 @@ pub struct Stored {
 /// One step of a transaction.
 #[derive(Debug)]
 pub enum Change {
-    /// Takes in a row under a number that is not in the spool.
+    /// Takes in a row. If there is one of that number, it is the same, from a call whose outcome was not known.
     Append {
         /// Its number. Rows are drained in the order of their numbers.
         number: u64,
@@ -99,6 +99,35 @@ pub enum Change {
         /// Their number.
         count: u32,
     },
+}
+
+/// What a change has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// What was asked for is so now.
+    Done,
+    /// There was no row of that number, so there was nothing to do.
+    Absent,
+}
+
+/// How much is in the spool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that wait for Kafka, those of other versions included.
+    pub events: u64,
+    /// What they count, as [`Row::bytes`] says.
+    pub event_bytes: u64,
+    /// Rows in the quarantine.
+    pub quarantined: u64,
+    /// What they count.
+    pub quarantined_bytes: u64,
+}
+
+impl Counts {
+    /// What counts against the spool's limit.
+    pub fn bytes(&self) -> u64 {
+        self.event_bytes + self.quarantined_bytes
+    }
 }
 
 /// Where the spool is.

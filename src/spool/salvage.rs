@@ -19,7 +19,7 @@ mod image;
 use super::error::SpoolError;
 use super::heads::{Head, Table, number_of};
 use super::place::Place;
-use super::row::Salvage;
+use super::row::{Counts, Salvage};
 use super::seal::{MAGIC, Sealed, sealed_length};
 use super::{schema, store};
 use crate::event::kind;
@@ -127,7 +127,7 @@ impl Found {
         let table = if row.quarantined.is_some() { Table::Quarantine } else { Table::Record };
         match (self.saved.get(&row.number), table) {
             (Some(Table::Quarantine), _) | (Some(Table::Record), Table::Record) => return Ok(()),
-            (Some(Table::Record), Table::Quarantine) => store::delete(to, row.number)?,
+            (Some(Table::Record), Table::Quarantine) => drop(store::delete(to, row.number, &mut Counts::default())?),
             (None, _) => {}
         }
         Head::of(row)?.insert(to, table, bytes)?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use super::error::SpoolError;
 use super::heads::{self, Head, Table, number_of, sql_number};
 use super::place::{Identity, Place};
-use super::row::{Change, Damaged, Opened, Options, Row, Salvage, Stored};
+use super::row::{Change, Counts, Damaged, Effect, Opened, Options, Row, Salvage, Stored};
 use super::salvage;
 use super::schema;
 use super::seal::Sealed;
@@ -23,6 +23,7 @@ pub struct Store {
     pub(super) connection: Connection,
     /// The number of the last transaction.
     sequence: i64,
+    counts: Counts,
     files: Vec<(PathBuf, Identity)>,
     witness: Witness,
     place: Place,
@@ -65,26 +66,36 @@ impl Store {
         loaded.into_opened(place, witness, None)
     }
 
-    /// Makes all changes in one synced transaction, or none of them.
+    /// Makes all changes in one synced transaction, or none of them, and tells what each of them has come to.
     ///
     /// # Errors
-    /// Nothing was changed, and the next call may succeed; but after [`SpoolError::Vanished`] and
-    /// [`SpoolError::Corrupt`] only opening the spool anew helps.
-    pub fn apply(&mut self, changes: &[Change]) -> Result<(), SpoolError> {
+    /// Nothing was changed, and the next call may succeed. After [`SpoolError::Vanished`] and
+    /// [`SpoolError::Corrupt`] only opening the spool anew helps; and after the former nobody can tell what was
+    /// changed, so the same changes may be made once more, in whatever is found there then.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<Vec<Effect>, SpoolError> {
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let sequence = self.sequence + 1;
+        let mut counts = self.counts;
+        let mut effects = Vec::with_capacity(changes.len());
+        // Before, so that nothing is written to where nobody will look; after, since the sync takes time.
+        self.still_there()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for change in changes {
-            make(&transaction, change)?;
+            effects.push(make(&transaction, change, &mut counts)?);
         }
         transaction.prepare_cached("UPDATE progress SET sequence = ?")?.execute([sequence])?;
         transaction.commit()?;
-        self.sequence = sequence;
+        (self.sequence, self.counts) = (sequence, counts);
         self.still_there()?;
         self.witness.write(sequence.unsigned_abs());
-        Ok(())
+        Ok(effects)
+    }
+
+    /// How much is in the spool: what was found when it was opened, and what SQLite has changed since.
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Whether the files are still the ones in the directory. SQLite would go on writing to a file that
@@ -142,36 +153,60 @@ fn sealed_of(connection: &Connection, number: u64) -> Result<Option<Vec<u8>>, Sp
     Ok(statement.query_row([sql_number(number)?], |row| row.get(0)).optional()?)
 }
 
-/// Makes one change within a transaction.
-pub(super) fn make(connection: &Connection, change: &Change) -> Result<(), SpoolError> {
+/// Makes one change within a transaction, and counts what it has really done.
+pub(super) fn make(connection: &Connection, change: &Change, counts: &mut Counts) -> Result<Effect, SpoolError> {
     match change {
         Change::Append { number, row, spooled_at_ms } => {
-            insert(connection, Table::Record, &Sealed::of(*number, row, *spooled_at_ms))
+            let sealed = Sealed::of(*number, row, *spooled_at_ms);
+            if insert(connection, Table::Record, &sealed)? {
+                counts.events += 1;
+                counts.event_bytes += sealed.bytes();
+            }
+            Ok(Effect::Done)
         }
-        Change::Delete { number } => delete(connection, *number),
+        Change::Delete { number } => delete(connection, *number, counts),
         Change::Quarantine { number, row, reason, at_ms } => match row {
-            Some(row) => quarantine(connection, Sealed::of(*number, row, *at_ms), reason, *at_ms),
+            Some(row) => quarantine(connection, Sealed::of(*number, row, *at_ms), reason, *at_ms, counts),
             None => match sealed_of(connection, *number)? {
-                None => Ok(()),
-                Some(bytes) => move_to_quarantine(connection, *number, &bytes, reason, *at_ms),
+                None => Ok(Effect::Absent),
+                Some(bytes) => move_to_quarantine(connection, *number, &bytes, reason, *at_ms, counts),
             },
         },
-        Change::Partitions { topic, count } => remember_partitions(connection, topic.suffix, (*count).into()),
+        Change::Partitions { topic, count } => {
+            remember_partitions(connection, topic.suffix, (*count).into())?;
+            Ok(Effect::Done)
+        }
     }
 }
 
-fn insert(connection: &Connection, table: Table, sealed: &Sealed<'_>) -> Result<(), SpoolError> {
+/// Takes a row in, unless there is one of that number, which then is the same. Tells whether it did.
+fn insert(connection: &Connection, table: Table, sealed: &Sealed<'_>) -> Result<bool, SpoolError> {
     Head::of(sealed)?.insert(connection, table, &sealed.encode()?)
 }
 
-pub(super) fn delete(connection: &Connection, number: u64) -> Result<(), SpoolError> {
-    connection.prepare_cached("DELETE FROM record WHERE number = ?")?.execute([sql_number(number)?])?;
-    Ok(())
+pub(super) fn delete(connection: &Connection, number: u64, counts: &mut Counts) -> Result<Effect, SpoolError> {
+    let mut statement = connection.prepare_cached("DELETE FROM record WHERE number = ? RETURNING bytes")?;
+    let deleted: Option<i64> = statement.query_row([sql_number(number)?], |row| row.get(0)).optional()?;
+    let Some(bytes) = deleted else { return Ok(Effect::Absent) };
+    counts.events = counts.events.saturating_sub(1);
+    counts.event_bytes = counts.event_bytes.saturating_sub(bytes.unsigned_abs());
+    Ok(Effect::Done)
 }
 
-fn quarantine(connection: &Connection, sealed: Sealed<'_>, reason: &str, at_ms: i64) -> Result<(), SpoolError> {
-    delete(connection, sealed.number)?;
-    insert(connection, Table::Quarantine, &Sealed { quarantined: Some((reason, at_ms)), ..sealed })
+fn quarantine(
+    connection: &Connection,
+    sealed: Sealed<'_>,
+    reason: &str,
+    at_ms: i64,
+    counts: &mut Counts,
+) -> Result<Effect, SpoolError> {
+    delete(connection, sealed.number, counts)?;
+    let bytes = sealed.bytes();
+    if insert(connection, Table::Quarantine, &Sealed { quarantined: Some((reason, at_ms)), ..sealed })? {
+        counts.quarantined += 1;
+        counts.quarantined_bytes += bytes;
+    }
+    Ok(Effect::Done)
 }
 
 /// A row that does not hold is moved as it is: its bytes are evidence, and nothing can be added to them.
@@ -181,15 +216,19 @@ fn move_to_quarantine(
     bytes: &[u8],
     reason: &str,
     at_ms: i64,
-) -> Result<(), SpoolError> {
-    match Sealed::decode_as(number, bytes) {
-        Ok(sealed) => quarantine(connection, sealed, reason, at_ms),
-        Err(_) => {
-            let sql = "INSERT INTO quarantine SELECT * FROM record WHERE number = ?";
-            connection.prepare_cached(sql)?.execute([sql_number(number)?])?;
-            delete(connection, number)
-        }
+    counts: &mut Counts,
+) -> Result<Effect, SpoolError> {
+    if let Ok(sealed) = Sealed::decode_as(number, bytes) {
+        return quarantine(connection, sealed, reason, at_ms, counts);
     }
+    let sql = "INSERT OR IGNORE INTO quarantine SELECT * FROM record WHERE number = ? RETURNING bytes";
+    let mut statement = connection.prepare_cached(sql)?;
+    let moved: Option<i64> = statement.query_row([sql_number(number)?], |row| row.get(0)).optional()?;
+    if let Some(bytes) = moved {
+        counts.quarantined += 1;
+        counts.quarantined_bytes += bytes.unsigned_abs();
+    }
+    delete(connection, number, counts)
 }
 
 pub(super) fn remember_partitions(connection: &Connection, topic: &str, count: i64) -> Result<(), SpoolError> {
@@ -205,8 +244,7 @@ struct Loaded {
     sequence: i64,
     rows: Vec<Stored>,
     foreign: u64,
-    quarantined: u64,
-    quarantined_bytes: u64,
+    counts: Counts,
     highest_number: u64,
     partitions: Vec<(&'static TopicInfo, u32)>,
 }
@@ -229,8 +267,7 @@ impl Loaded {
             sequence,
             rows: Vec::new(),
             foreign: 0,
-            quarantined: 0,
-            quarantined_bytes: 0,
+            counts: Counts::default(),
             highest_number: 0,
             partitions: Vec::new(),
         };
@@ -246,6 +283,8 @@ impl Loaded {
         while let Some(row) = rows.next()? {
             let head = Head::read(row)?;
             self.highest_number = self.highest_number.max(number_of(head.number)?);
+            self.counts.events += 1;
+            self.counts.event_bytes += head.counted();
             match head.stored()? {
                 Some(stored) => self.rows.push(stored),
                 None => self.foreign += 1,
@@ -260,8 +299,8 @@ impl Loaded {
         while let Some(row) = rows.next()? {
             let head = Head::read(row)?;
             self.highest_number = self.highest_number.max(number_of(head.number)?);
-            self.quarantined += 1;
-            self.quarantined_bytes += head.counted();
+            self.counts.quarantined += 1;
+            self.counts.quarantined_bytes += head.counted();
         }
         Ok(())
     }
@@ -284,15 +323,16 @@ impl Loaded {
             files.push((path, identity));
         }
         witness.write(self.sequence.unsigned_abs());
-        let store = Store { connection: self.connection, sequence: self.sequence, files, witness, place };
+        let (sequence, counts) = (self.sequence, self.counts);
+        let store = Store { connection: self.connection, sequence, counts, files, witness, place };
         tracing::debug!(dir = %store.place.dir().display(), rows = self.rows.len(), "opened the spool");
         Ok(Opened {
             store,
             rows: self.rows,
             foreign: self.foreign,
             partitions: self.partitions,
-            quarantined: self.quarantined,
-            quarantined_bytes: self.quarantined_bytes,
+            quarantined: counts.quarantined,
+            quarantined_bytes: counts.quarantined_bytes,
             highest_number: self.highest_number,
             salvage,
         })

@@ -1,8 +1,10 @@
 //! The operators' server: health, readiness and metrics.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde_json::json;
+use trunkline::spool::SpoolError;
 
 use crate::harness::webhook::{Webhook, status, with};
 use crate::harness::{SOURCE, TestApp, is};
@@ -131,4 +133,19 @@ async fn a_page_of_another_site_can_not_make_the_service_do_anything() {
         }
     }
     assert_eq!(app.admin("/api/spool/verify").await.status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_has_died_is_told_and_ends_the_service() {
+    let mut app = TestApp::start().await;
+    let mut service = app.take_app();
+    let publisher = Arc::clone(&service.ingest);
+    let dies = move || publisher.publisher().look_into_spool(|_| -> Result<(), SpoolError> { panic!("on purpose") });
+    assert!(tokio::task::spawn_blocking(dies).await.unwrap().is_none());
+    assert!(service.ended().await.to_string().contains("spool"));
+    for path in ["/healthz", "/readyz"] {
+        let (status, body) = app.admin_json(path).await;
+        assert_eq!((status, &body["ended"]), (503, &json!(["spool"])), "{path}");
+    }
+    assert_eq!(service.stop().await.unsaved, 0);
 }

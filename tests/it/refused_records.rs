@@ -1,5 +1,7 @@
 //! Records that Kafka itself refuses.
 
+use std::collections::HashSet;
+
 use rdkafka::error::RDKafkaErrorCode;
 use serde_json::{Value, json};
 use trunkline::publish::Left;
@@ -77,6 +79,21 @@ async fn a_fault_of_the_way_to_kafka_is_an_outage_and_no_dead_letter() {
     assert_eq!(app.send(&webhook).await.status, 503);
     app.post_until_taken(&webhook).await;
     assert_eq!((app.records(STATUS).len(), app.records(DEAD_LETTER).len()), (1, 0));
+}
+
+/// Brokers refuse a request as a whole; which of its events is at fault they do not tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_refused_costs_none_of_its_events() {
+    let app = TestApp::start_with(BATCHES).await;
+    for code in [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::InvalidRecord] {
+        app.broker.fail_produce(code, 1).unwrap();
+        let webhook = Webhook::unsigned(batch(200)).to("/webhooks/batches");
+        assert_eq!(app.send(&webhook).await.status, 200);
+    }
+    assert_eq!(app.records(DEAD_LETTER).len(), 0);
+    let published: HashSet<String> =
+        app.records("call-record.v1").into_iter().map(|record| record.headers["ce_id"].clone()).collect();
+    assert_eq!(published.len(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,10 +51,13 @@ async fn idle_connections_do_not_hold_up_the_end_for_longer_than_configured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_without_kafka_ends_too_and_tells_what_is_left() {
-    let mut app = TestApp::start_with("server.shutdown_timeout_ms = 1000\nkafka.ack_timeout_ms = 100").await;
-    app.broker.go_down().unwrap();
-    assert_eq!(app.post(&status()).await.status, 503);
-    let started = Instant::now();
-    assert_eq!(app.stop().await, Left { unsaved: 1, ..NOTHING_LEFT });
-    assert!(started.elapsed() < DEADLINE / 4);
+    let settings = "server.shutdown_timeout_ms = 1000\nkafka.ack_timeout_ms = 100";
+    for (policy, status_code, spooled) in [("strict", 503, 0), ("spool", 200, 1)] {
+        let mut app = TestApp::start_with(&format!("{settings}\nsource.on_kafka_down = \"{policy}\"")).await;
+        app.broker.go_down().unwrap();
+        assert_eq!(app.post(&status()).await.status, status_code);
+        let started = Instant::now();
+        assert_eq!(app.stop().await, Left { spooled, ..NOTHING_LEFT }, "{policy}: its request was told");
+        assert!(started.elapsed() < DEADLINE / 4);
+    }
 }

@@ -53,7 +53,7 @@ fn a_full_disk_refuses_changes_and_takes_them_again_once_there_is_room() {
     let mut model = Model::default();
     let steps = |turn: u64| (turn * 4..turn * 4 + 4).map(|number| Step::Append(number, 10_000)).collect::<Vec<_>>();
     let full = (0..1000).find(|turn| match store.apply(&changes(&steps(*turn))) {
-        Ok(()) => {
+        Ok(_) => {
             model = model.after(&steps(*turn));
             false
         }
@@ -93,7 +93,9 @@ fn rates(batch: u64, turns: u64) -> (f64, f64) {
         .map(|steps| changes(&steps))
         .collect();
     let start = Instant::now();
-    batches.iter().for_each(|changes| store.apply(changes).unwrap());
+    batches.iter().for_each(|changes| {
+        store.apply(changes).unwrap();
+    });
     let spool = start.elapsed().as_secs_f64();
     let mut file = File::create(dir.path().join("plain")).unwrap();
     let bytes = vec![7; usize::try_from(batch * 1500).unwrap()];

@@ -101,7 +101,7 @@ impl<'f> Run<'f> {
 fn act(store: &mut Store, steps: &[Step]) -> Result<(), SpoolError> {
     match steps {
         [] => store.give_back(1000).map(drop),
-        steps => store.apply(&changes(steps)),
+        steps => store.apply(&changes(steps)).map(drop),
     }
 }
 

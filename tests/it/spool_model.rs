@@ -86,7 +86,7 @@ impl Tortured<'_> {
         let steps = possible(&self.model, steps);
         let after = self.model.after(&steps);
         match self.store.as_mut().unwrap().apply(&changes(&steps)) {
-            Ok(()) => self.model = after,
+            Ok(_) => self.model = after,
             Err(_) => self.reopen(Some(after)),
         }
     }

@@ -1,12 +1,14 @@
 //! Kafka goes away, and the spool takes its place: answered 200, kept on disk, published in order later.
 
 use std::collections::HashMap;
+use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
 use futures_util::future::join_all;
 use rdkafka::error::RDKafkaErrorCode;
 use serde_json::{Value, json};
 use trunkline::publish::Left;
+use trunkline::spool::{Options, Store};
 
 use crate::harness::webhook::{Webhook, inbound, status, with};
 use crate::harness::{DEAD_LETTER, DEADLINE, INBOUND, STATUS, TestApp, is, value_of, wait_until};
@@ -162,24 +164,57 @@ async fn a_full_spool_is_told_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spool_whose_directory_has_gone_keeps_nothing_and_says_so() {
+async fn a_spool_whose_directory_has_gone_is_made_anew_without_a_restart() {
     let app = TestApp::start_with(SPOOLING).await;
-    std::fs::remove_dir_all(app.spool().join("spool")).unwrap();
-    wait_until("it is noticed", async || app.spool_state().await["problem"].is_string()).await;
-    assert_eq!(app.post(&status()).await.status, 200, "Kafka takes it");
     app.broker.go_down().unwrap();
-    assert_eq!(app.post(&status()).await.status, 503);
-    app.wait_for_readiness(false).await;
-    app.broker.come_up().unwrap();
-    app.wait_for_readiness(true).await;
-    app.wait_for_unacknowledged(0.0).await;
     assert_eq!(app.post(&status()).await.status, 200);
-    assert_eq!(app.records(STATUS).len(), 3);
-    wait_until("nothing is counted that was refused", async || {
+    let dir = app.spool().join("spool");
+    std::fs::remove_dir_all(&dir).unwrap();
+    wait_until("it is made anew", async || dir.join("spool.db").exists()).await;
+    let webhook = Webhook::signed(&status());
+    app.post_until_taken(&webhook).await;
+    let state = app.spool_state().await;
+    assert_eq!((&state["ready"], &state["events"]), (&json!(true), &json!(1)), "the lost one is not counted");
+    app.broker.come_up().unwrap();
+    wait_until("nothing is left", async || {
         let state = app.spool_state().await;
         state["events"] == json!(0) && state["bytes"] == json!(0)
     })
     .await;
+    app.wait_for_unacknowledged(0.0).await;
+    assert_eq!(app.records(STATUS).len(), 2, "the first one was still in the hands of Kafka's client");
+}
+
+/// Damages the database of a service that runs, and that holds events.
+fn damage(app: &TestApp, offset: u64) {
+    let database = app.spool().join("spool/spool.db");
+    let file = std::fs::File::options().write(true).open(database).unwrap();
+    file.write_all_at(&[0xA5; 4096], offset).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_is_met_while_running_costs_no_restart_and_no_wrong_count() {
+    let mut app = TestApp::start_with(SPOOLING).await;
+    app.broker.go_down().unwrap();
+    for _ in 0..300 {
+        assert_eq!(app.post(&status()).await.status, 200);
+    }
+    // The next process reads all of it from the file, where it has been written back.
+    assert_eq!(app.stop().await.spooled, 300);
+    drop(Store::open(&Options { dir: app.spool().join("spool"), vfs: None }).unwrap().store.give_back(1000));
+    app.start_again(SPOOLING);
+    (1..=8).for_each(|page| damage(&app, page * 4096));
+    app.broker.come_up().unwrap();
+    wait_until("all that could be saved is published", async || {
+        let state = app.spool_state().await;
+        state["events"] == json!(0) && state["bytes"] == json!(0) && state["ready"] == json!(true)
+    })
+    .await;
+    app.wait_for_unacknowledged(0.0).await;
+    let published = app.records(STATUS).len();
+    assert!((200..=300).contains(&published), "{published} of 300 events were saved");
+    app.broker.go_down().unwrap();
+    assert_eq!(app.post(&status()).await.status, 200, "the new database is used");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,9 +16,9 @@ const MAX_ROW_BYTES_IN_FLIGHT: u64 = 1 << 20;
 /// Without it a busy lane would never be live again.
 const CLOSE_BELOW_ROWS: usize = 1024;
 
-impl<P> Lane<P> {
+impl<P, R> Lane<P, R> {
     /// Goes on as far as the state allows.
-    pub(super) fn progress(&mut self, now: Instant, out: &mut impl Outside<P>) {
+    pub(super) fn progress(&mut self, now: Instant, out: &mut impl Outside<P, R>) {
         if self.gated {
             return;
         }
@@ -26,13 +26,13 @@ impl<P> Lane<P> {
             Mode::Live if self.rows.is_empty() || self.is_unreadable(now) => {}
             Mode::Live => self.load(MAX_ROWS_IN_FLIGHT, out),
             Mode::Spooling { retry_at } => self.try_again(retry_at, now, out),
-            Mode::Draining { window, proven } => self.drain(window, proven, now, out),
+            Mode::Draining { at_most, proven } => self.drain(at_most, proven, now, out),
             Mode::Closing => self.close(now, out),
         }
     }
 
     /// Leaves `Spooling` once everything that was handed to Kafka before has had its outcome.
-    fn try_again(&mut self, retry_at: Instant, now: Instant, out: &mut impl Outside<P>) {
+    fn try_again(&mut self, retry_at: Instant, now: Instant, out: &mut impl Outside<P, R>) {
         if !self.in_flight.is_empty() || !self.loading.is_empty() {
             return;
         }
@@ -40,12 +40,12 @@ impl<P> Lane<P> {
         if self.appending.is_empty() && (self.rows.is_empty() || unreadable) {
             self.mode = Mode::Live;
         } else if now >= retry_at && !unreadable && !self.next_rows(1).is_empty() {
-            self.mode = Mode::Draining { window: PROBE_ROWS, proven: self.acknowledged };
+            self.mode = Mode::Draining { at_most: PROBE_ROWS, proven: self.acknowledged };
             self.progress(now, out);
         }
     }
 
-    fn drain(&mut self, window: usize, proven: bool, now: Instant, out: &mut impl Outside<P>) {
+    fn drain(&mut self, at_most: usize, proven: bool, now: Instant, out: &mut impl Outside<P, R>) {
         let left = self.rows.len() + self.loading.len() + self.appending.len();
         if proven && left <= CLOSE_BELOW_ROWS {
             self.mode = Mode::Closing;
@@ -54,12 +54,16 @@ impl<P> Lane<P> {
             // The rows that were to be tried have been removed by somebody else.
             self.mode = Mode::Live;
         } else {
-            self.load(window, out);
+            let alone = self.goes_alone();
+            self.load(if alone { 1 } else { at_most }, out);
         }
     }
 
     /// Is live again when the last row is in Kafka's queue: what was held goes behind it.
-    fn close(&mut self, now: Instant, out: &mut impl Outside<P>) {
+    pub(super) fn close(&mut self, now: Instant, out: &mut impl Outside<P, R>) {
+        if self.goes_alone() {
+            return self.try_the_next_alone(now, out);
+        }
         if !self.rows.is_empty() || !self.loading.is_empty() || !self.appending.is_empty() {
             return self.load(MAX_ROWS_IN_FLIGHT, out);
         }
@@ -73,13 +77,13 @@ impl<P> Lane<P> {
     }
 
     /// Reads the next rows, as many as may be in flight. Only one reading is under way at a time, and
-    /// none before half of the window is free, so that rows are not read one by one.
-    fn load(&mut self, window: usize, out: &mut impl Outside<P>) {
-        let busy = self.in_flight.len() > window / 2 || self.row_bytes_in_flight > MAX_ROW_BYTES_IN_FLIGHT / 2;
+    /// none before half of what may be in flight has landed, so that rows are not read one by one.
+    pub(super) fn load(&mut self, at_most: usize, out: &mut impl Outside<P, R>) {
+        let busy = self.in_flight.len() > at_most / 2 || self.row_bytes_in_flight > MAX_ROW_BYTES_IN_FLIGHT / 2;
         if busy || !self.loading.is_empty() {
             return;
         }
-        let numbers = self.next_rows(window - self.in_flight.len());
+        let numbers = self.next_rows(at_most - self.in_flight.len());
         if numbers.is_empty() {
             return;
         }
@@ -93,7 +97,7 @@ impl<P> Lane<P> {
 
     /// The oldest rows, at most so many. An event that is on its way to the spool may be older than rows
     /// that are there already; those wait for it.
-    fn next_rows(&self, at_most: usize) -> Vec<u64> {
+    pub(super) fn next_rows(&self, at_most: usize) -> Vec<u64> {
         let before = self.appending.keys().next().copied().unwrap_or(u64::MAX);
         let mut bytes = 0;
         let fits = |(_, row): &(&u64, &RowFacts)| {

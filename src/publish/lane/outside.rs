@@ -44,18 +44,25 @@ pub enum Way {
     Late,
     /// Kafka acknowledged it after it was read from the spool.
     Drained,
+    /// Kafka refuses it, and its dead letter is durable, or it is in the quarantine.
+    Buried,
 }
 
 /// What a lane has done in the world.
-pub trait Outside<P> {
+pub trait Outside<P, R> {
     /// Hands an event to Kafka's client. False: it takes none now.
     fn produce(&mut self, number: u64, payload: &mut P, now: Instant) -> bool;
     /// Hands an event to the spool. False: there is no room, or no spool.
     fn append(&mut self, number: u64, payload: &mut P, facts: RowFacts) -> bool;
-    /// Removes an event from the spool, behind everything that was handed to it before.
-    fn delete(&mut self, number: u64, facts: RowFacts);
+    /// Removes an event from the spool, behind everything that was handed to it before. It need not be there.
+    fn delete(&mut self, number: u64);
     /// Reads rows, behind everything that was handed to the spool before.
     fn load(&mut self, numbers: Vec<u64>);
+    /// Keeps an event elsewhere that Kafka refuses for good, and reports that to [`Lane::buried`]. If it is a
+    /// row of the spool, that stays until then, and may be what is kept.
+    ///
+    /// [`Lane::buried`]: super::Lane::buried
+    fn bury(&mut self, number: u64, payload: &mut P, facts: Facts, refusal: R, is_row: bool);
     /// The event is durable. It may be told so twice.
     fn durable(&mut self, payload: &mut P, way: Way);
     /// The event is gone; its request is to be repeated.

@@ -14,10 +14,11 @@ struct Notes {
     durable: Vec<(char, Way)>,
     failed: Vec<char>,
     stalled: Vec<char>,
+    buried: Vec<(u64, bool)>,
     full: bool,
 }
 
-impl Outside<char> for Notes {
+impl Outside<char, ()> for Notes {
     fn produce(&mut self, number: u64, _: &mut char, _: Instant) -> bool {
         if !self.full {
             self.produced.push(number);
@@ -30,7 +31,11 @@ impl Outside<char> for Notes {
         true
     }
 
-    fn delete(&mut self, number: u64, _: RowFacts) {
+    fn bury(&mut self, number: u64, _: &mut char, _: Facts, (): (), is_row: bool) {
+        self.buried.push((number, is_row));
+    }
+
+    fn delete(&mut self, number: u64) {
         self.deleted.push(number);
     }
 
@@ -60,7 +65,7 @@ fn rows(numbers: std::ops::Range<u64>) -> BTreeMap<u64, RowFacts> {
 }
 
 /// A lane whose first event, `a`, Kafka has not acknowledged in time.
-fn overdue(policy: Policy) -> (Lane<char>, Notes, Instant) {
+fn overdue(policy: Policy) -> (Lane<char, ()>, Notes, Instant) {
     let (mut notes, now) = (Notes::default(), Instant::now());
     let mut lane = Lane::new(BTreeMap::new(), now);
     lane.accept(1, 'a', facts(now, policy), now, &mut notes);
@@ -85,7 +90,7 @@ fn an_event_that_is_overdue_goes_to_the_spool_and_is_durable_once_it_is_there() 
 fn an_event_that_the_spool_refused_is_offered_to_it_again() {
     let (mut lane, mut notes, now) = overdue(Policy::Spool);
     let mut given_back = None;
-    assert!(lane.not_stored(1, |event| given_back = Some(*event), now, &mut notes));
+    lane.not_stored(1, |event| given_back = Some(*event), now, &mut notes);
     assert_eq!((given_back, &notes.stalled), (Some('a'), &vec!['a']), "its request is told to try again");
     lane.tick(now + COPY_AGAIN, &mut notes);
     assert_eq!(notes.appended, [1, 1]);
@@ -209,4 +214,97 @@ fn a_gated_lane_hands_nothing_to_kafka_until_the_older_rows_are_there() {
     assert!(notes.loads.is_empty() && notes.produced.is_empty());
     lane.ungate(rows(1..3), now, &mut notes);
     assert_eq!(notes.loads, [[1, 2, 10]]);
+}
+
+/// A live lane with events in flight, all of them in one request.
+fn in_one_request(events: &[char], policy: Policy) -> (Lane<char, ()>, Notes, Instant) {
+    let (mut notes, now) = (Notes::default(), Instant::now());
+    let mut lane = Lane::new(BTreeMap::new(), now);
+    for (number, event) in (1..).zip(events) {
+        lane.accept(number, *event, facts(now, policy), now, &mut notes);
+    }
+    (lane, notes, now)
+}
+
+#[test]
+fn an_event_that_is_refused_with_others_goes_once_more_alone() {
+    let (mut lane, mut notes, now) = in_one_request(&['a', 'b', 'c'], Policy::Strict);
+    (1..=3).for_each(|number| lane.refused(number, (), false, now, &mut notes));
+    assert_eq!(notes.produced, [1, 2, 3, 1], "one at a time");
+    lane.accept(4, 'd', facts(now, Policy::Strict), now, &mut notes);
+    lane.acknowledged(1, now, &mut notes);
+    lane.refused(2, (), false, now, &mut notes);
+    assert_eq!((notes.buried.as_slice(), notes.produced.len()), (&[(2, false)][..], 6), "now it speaks of 2 alone");
+    lane.acknowledged(3, now, &mut notes);
+    assert_eq!(notes.produced, [1, 2, 3, 1, 2, 3, 4], "what came meanwhile goes behind them");
+    lane.buried(2, true, now, &mut notes);
+    assert_eq!(notes.durable, [('a', Way::Live), ('c', Way::Live), ('b', Way::Buried)]);
+    assert!(lane.is_live() && notes.failed.is_empty());
+}
+
+#[test]
+fn a_lone_event_and_one_that_was_looked_at_itself_are_refused_for_good() {
+    let (mut lane, mut notes, now) = in_one_request(&['a'], Policy::Strict);
+    lane.refused(1, (), false, now, &mut notes);
+    let (mut others, mut more_notes, _) = in_one_request(&['a', 'b'], Policy::Strict);
+    others.refused(2, (), true, now, &mut more_notes);
+    assert_eq!((notes.buried, more_notes.buried), (vec![(1, false)], vec![(2, false)]));
+}
+
+#[test]
+fn suspects_that_are_overdue_go_to_the_spool_and_are_tried_alone_from_there() {
+    let (mut lane, mut notes, now) = in_one_request(&['a', 'b', 'c'], Policy::Spool);
+    (1..=3).for_each(|number| lane.refused(number, (), false, now, &mut notes));
+    let now = now + PATIENCE;
+    lane.tick(now, &mut notes);
+    assert_eq!(notes.appended, [2, 3, 1]);
+    (1..=3).for_each(|number| lane.stored(number, now, &mut notes));
+    lane.acknowledged(1, now, &mut notes);
+    for number in 2..=3 {
+        assert_eq!(notes.loads.pop(), Some(vec![number]));
+        lane.loaded(vec![(number, 'r')], now, &mut notes);
+        lane.acknowledged(number, now, &mut notes);
+    }
+    assert!(lane.is_idle() && lane.is_live());
+}
+
+#[test]
+fn an_event_is_buried_when_it_is_known_whether_the_spool_has_it() {
+    for stored in [true, false] {
+        let (mut lane, mut notes, now) = overdue(Policy::Spool);
+        lane.refused(1, (), false, now, &mut notes);
+        assert!(notes.buried.is_empty(), "its copy is on its way to the spool");
+        match stored {
+            true => lane.stored(1, now, &mut notes),
+            false => lane.not_stored(1, |_| {}, now, &mut notes),
+        }
+        assert_eq!(notes.buried, [(1, stored)]);
+        lane.buried(1, true, now, &mut notes);
+        assert_eq!((notes.deleted == [1], lane.is_idle()), (stored, true));
+    }
+}
+
+#[test]
+fn what_can_not_be_buried_stays_a_row_or_fails() {
+    for stored in [true, false] {
+        let (mut lane, mut notes, now) = overdue(Policy::Spool);
+        match stored {
+            true => lane.stored(1, now, &mut notes),
+            false => lane.not_stored(1, |_| {}, now, &mut notes),
+        }
+        lane.refused(1, (), false, now, &mut notes);
+        lane.buried(1, false, now, &mut notes);
+        assert_eq!((lane.oldest_stored(), notes.failed.len()), if stored { (Some(1), 0) } else { (None, 1) });
+    }
+}
+
+#[test]
+fn rows_that_a_reopened_spool_has_lost_are_forgotten_and_those_it_has_found_are_taken_in() {
+    let (mut notes, now) = (Notes::default(), Instant::now());
+    let mut lane: Lane<char, ()> = Lane::new(rows(1..4), now);
+    assert_eq!(lane.forget_lost(&rows(2..3)), 2);
+    assert!(lane.knows(2) && !lane.knows(1) && !lane.knows(9));
+    lane.adopt(9, RowFacts { key_hash: 1, bytes: 10 }, now, &mut notes);
+    lane.tick(now, &mut notes);
+    assert_eq!(notes.loads, [[2, 9]]);
 }

@@ -8,7 +8,7 @@ use trunkline::event::envelope::Record;
 use trunkline::event::id::{EventId, FactHash, Identity};
 use trunkline::event::kind::{DEAD_LETTER_TOPIC, Kind};
 use trunkline::event::time::Time;
-use trunkline::spool::{Change, Opened, Options, Row, Store};
+use trunkline::spool::{Change, Counts, Opened, Options, Row, Store};
 
 pub(crate) const NOW_MS: i64 = 1_770_120_866_103;
 pub(crate) const REASON: &str = "too_large";
@@ -129,7 +129,22 @@ impl Model {
             let size = listed.bytes - empty.bytes();
             model.quarantine.insert(listed.number, usize::try_from(size).unwrap());
         }
+        model.compare_counts(store.counts());
         model
+    }
+}
+
+impl Model {
+    /// What the store counts is what is there.
+    fn compare_counts(&self, counts: Counts) {
+        let bytes = |rows: &BTreeMap<u64, usize>| rows.iter().map(|(number, size)| row(*number, *size).bytes()).sum();
+        let expected = Counts {
+            events: self.rows.len() as u64,
+            event_bytes: bytes(&self.rows),
+            quarantined: self.quarantine.len() as u64,
+            quarantined_bytes: bytes(&self.quarantine),
+        };
+        assert_eq!(counts, expected);
     }
 }
 

@@ -1,0 +1,67 @@
+//! The client that asks about topics, and what the brokers tell it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::producer::{Producer as _, ThreadedProducer};
+
+use super::client::{Quiet, StartError, ask, client_config};
+use crate::config::KafkaSettings;
+
+/// Asks about topics. librdkafka serves the partitions of every topic that a client has asked about in
+/// turn, and begins a turn anywhere among them: were the producer to ask, its few busy partitions would be
+/// served in no fair order, and some of them late.
+#[derive(Clone)]
+pub(super) struct Prober(Arc<ThreadedProducer<Quiet>>);
+
+impl Prober {
+    pub(super) fn start(settings: &KafkaSettings) -> Result<Self, StartError> {
+        let client = client_config(settings).create_with_context(Quiet).map_err(StartError::Configuration)?;
+        Ok(Self(Arc::new(client)))
+    }
+
+    /// Partitions of each topic and the number of brokers, if every topic can be written to.
+    pub(super) fn probe(&self, topics: &[String], timeout: Duration) -> Probe {
+        let mut probe = Probe { brokers: 0, partitions: Vec::with_capacity(topics.len()), problem: None };
+        for topic in topics {
+            if let Err(problem) = probe.look_at(&self.0, topic, timeout) {
+                probe.problem.get_or_insert(problem);
+                if probe.brokers == 0 {
+                    break;
+                }
+            }
+        }
+        probe
+    }
+}
+
+impl std::fmt::Debug for Prober {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Prober")
+    }
+}
+
+/// What the brokers tell about the topics.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) brokers: usize,
+    /// Name and number of partitions of the topics; none of one that is not there.
+    pub(super) partitions: Vec<(String, usize)>,
+    /// The first thing that is wrong.
+    pub(super) problem: Option<String>,
+}
+
+impl Probe {
+    fn look_at(&mut self, client: &ThreadedProducer<Quiet>, topic: &str, timeout: Duration) -> Result<(), String> {
+        let metadata = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout))
+            .map_err(|error| error.to_string())?;
+        self.brokers = metadata.brokers().len();
+        let found = metadata.topics().first().filter(|found| found.error().is_none());
+        self.partitions.push((topic.to_owned(), found.map_or(0, |found| found.partitions().len())));
+        let found = found.ok_or_else(|| format!("the topic {topic} is not there"))?;
+        match found.partitions().iter().any(|partition| partition.leader() < 0) {
+            true => Err(format!("the topic {topic} has a partition without a leader")),
+            false => Ok(()),
+        }
+    }
+}
