@@ -58,7 +58,8 @@ async fn time_in_which_the_program_did_not_run_counts_for_no_sender() {
         // An answer to another request tells that the first one's bytes have been read.
         assert_eq!(Connection::open(webhooks).ask(Webhook::signed(&status()).to_http()).status, 200);
         pause(&running);
-        assert_eq!(connection.ask(&webhook[at..]).status, 200, "{case}");
+        // Kafka may not be there yet, but the sender was not too slow.
+        assert_ne!(connection.ask(&webhook[at..]).status, 408, "{case}");
     }
 }
 
