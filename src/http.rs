@@ -35,7 +35,7 @@ use crate::publish::waking;
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Enough waiting connections for a burst after a restart.
-const BACKLOG: i32 = 2048;
+pub const BACKLOG: u32 = 2048;
 
 /// One in so many connections is kept free for those that come: whoever waits longest is closed for it.
 const HEADROOM: usize = 8;
@@ -88,7 +88,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Connections of an earlier process that are not quite gone keep the address otherwise.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.cast_signed())?;
     Ok(socket.into())
 }
 

@@ -49,7 +49,8 @@ fn pause(running: &Running) {
 #[tokio::test(flavor = "multi_thread")]
 async fn time_in_which_the_program_did_not_run_counts_for_no_sender() {
     let app = TestApp::start().await;
-    let (running, webhooks, _) = start(&Place::new(), &app, "");
+    let place = Place::new();
+    let (running, webhooks, _) = start(&place, &app, "");
     let webhook = Webhook::signed(&status()).to_http();
     let head_end = webhook.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     for (case, at) in [("in a head", 20), ("in a body", head_end + 20)] {
@@ -65,7 +66,8 @@ async fn time_in_which_the_program_did_not_run_counts_for_no_sender() {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_never_keep_others_out() {
     let app = TestApp::start().await;
-    let (_running, webhooks, admin) = start(&Place::new(), &app, "ulimit -n 256;");
+    let place = Place::new();
+    let (_running, webhooks, admin) = start(&place, &app, "ulimit -n 256;");
     let mut idle = Vec::new();
     for _ in 0..400 {
         let mut connection = Connection::open(webhooks);
