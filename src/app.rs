@@ -1,7 +1,7 @@
 //! Composition: from settings to a running service, and back to a stopped one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -13,8 +13,8 @@ use crate::publish::vitals::Vitals;
 use crate::publish::{Left, Publisher, topics};
 use crate::telemetry::metrics::Metrics;
 
-/// How long to wait before asking again for topics that could not be created.
-const CREATE_AGAIN: Duration = Duration::from_secs(2);
+/// How long to wait before looking again for topics that are missing.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What is kept of the time for stopping, at most, so that events can be saved even if requests take all the rest.
 const SAVING: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ pub struct App {
     /// What both of them serve.
     pub ingest: Arc<Ingest>,
     stopping: Arc<AtomicBool>,
-    topic_creation: Option<tokio::task::JoinHandle<()>>,
+    topics_task: tokio::task::JoinHandle<()>,
     shutdown_timeout: Duration,
 }
 
@@ -43,21 +43,14 @@ impl App {
         let admin_listener = http::bind(settings.admin_listen).context("admin.listen")?;
         let metrics = Arc::new(Metrics::new());
         let publisher = Publisher::start(&settings.kafka, Some(&settings.spool), &[], settings.dedup_window, &metrics)?;
-        let topic_creation = settings.kafka.create_topics.then(|| tokio::spawn(create_topics(settings.kafka.clone())));
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
+        let topics_task = tokio::spawn(look_after_topics(settings.kafka.clone(), Arc::downgrade(&ingest)));
         let stopping = Arc::new(AtomicBool::new(false));
         let state = admin::State { ingest: Arc::clone(&ingest), stopping: Arc::clone(&stopping) };
         let webhooks = http::serve_webhooks(&settings.server, listener, &ingest)?;
         let admin = http::serve_admin(admin_listener, state)?;
         tracing::info!(webhooks = %webhooks.address, admin = %admin.address, "listening");
-        Ok(Self {
-            webhooks,
-            admin,
-            ingest,
-            stopping,
-            topic_creation,
-            shutdown_timeout: settings.server.shutdown_timeout,
-        })
+        Ok(Self { webhooks, admin, ingest, stopping, topics_task, shutdown_timeout: settings.server.shutdown_timeout })
     }
 
     /// Waits until a part of the service ends by itself, which is always a failure.
@@ -84,9 +77,7 @@ impl App {
     pub async fn stop(self) -> Left {
         self.stopping.store(true, Ordering::Release);
         self.vitals().stopping();
-        if let Some(task) = self.topic_creation {
-            task.abort();
-        }
+        self.topics_task.abort();
         let deadline = Instant::now() + self.shutdown_timeout;
         let requests_until = deadline - (self.shutdown_timeout / 4).min(SAVING);
         if tokio::time::timeout_at(requests_until.into(), self.webhooks.stop()).await.is_err() {
@@ -103,16 +94,41 @@ impl App {
     }
 }
 
-async fn create_topics(settings: KafkaSettings) {
-    loop {
-        match topics::create_missing(&settings).await {
-            Ok(created) if created.is_empty() => return,
-            Ok(created) => return tracing::info!(topics = created.join(", "), "created topics"),
-            Err(error) => {
-                let cause = format!("{:#}", anyhow::Error::from(error));
+/// Makes the topics that are missing, at the start and whenever one has gone, and tells what is unwise about them.
+async fn look_after_topics(settings: KafkaSettings, ingest: Weak<Ingest>) {
+    let (mut advised, mut problem) = (false, None);
+    while let Some(ready) = ingest.upgrade().map(|ingest| ingest.publisher().health().state().ready) {
+        if settings.create_topics && !(ready && advised) {
+            create_topics(&settings, &mut problem).await;
+        }
+        if ready && !advised {
+            advised = true;
+            advise(&settings).await;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// A problem is told once, and once more when it is another one.
+async fn create_topics(settings: &KafkaSettings, problem: &mut Option<String>) {
+    match topics::create_missing(settings).await {
+        Ok(created) if created.is_empty() => *problem = None,
+        Ok(created) => tracing::info!(topics = created.join(", "), "created topics"),
+        Err(error) => {
+            let cause = format!("{:#}", anyhow::Error::from(error));
+            if problem.as_ref() != Some(&cause) {
                 tracing::warn!(cause, "the topics could not be looked at or created yet");
+                *problem = Some(cause);
             }
         }
-        tokio::time::sleep(CREATE_AGAIN).await;
     }
+}
+
+async fn advise(settings: &KafkaSettings) {
+    let asked = settings.clone();
+    let Ok(Ok(mut states)) = tokio::task::spawn_blocking(move || topics::look(&asked)).await else { return };
+    if let Err(error) = topics::describe(settings, &mut states).await {
+        tracing::debug!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
+    }
+    states.iter().flat_map(|state| state.advice(settings)).for_each(|sentence| tracing::warn!("{sentence}"));
 }

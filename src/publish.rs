@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 pub mod client;
 pub mod dead_letter;
 pub mod dedup;
+mod deliveries;
 pub mod embedded;
 pub mod health;
 mod kept;
@@ -184,7 +185,7 @@ impl Publisher {
             metrics: Arc::clone(metrics),
             memory: Memory::new(),
             numbers: AtomicU64::new(0),
-            kafka_is_ready: AtomicBool::new(false),
+            brokers_answer: AtomicBool::new(false),
             letters: OnceLock::new(),
         });
         let topics = topics::wanted(settings).chain(more_topics.iter().copied());

@@ -65,9 +65,14 @@ async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>
     if let Err(error) = topics::describe(settings, &mut states).await {
         tracing::warn!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
     }
-    let mut problems = Vec::new();
+    let mut problems = tokio::task::spawn_blocking({
+        let asked = settings.clone();
+        move || topics::unreachable_brokers(&asked)
+    })
+    .await??;
     for state in &states {
-        advise(state);
+        // What is allowed and unwise.
+        state.advice(settings).iter().for_each(|sentence| tracing::warn!("{sentence}"));
         problems.extend(problem_of(state, settings.create_topics));
     }
     Ok(problems)
@@ -81,17 +86,5 @@ fn problem_of(state: &TopicState, created_at_start: bool) -> Option<String> {
         }
         0 => Some(format!("{}: is not there; create it with `trunkline topics --create`", state.name)),
         _ => None,
-    }
-}
-
-/// Tells what is allowed and unwise.
-fn advise(state: &TopicState) {
-    let number = |name: &str| state.settings.get(name).and_then(|value| value.parse::<u64>().ok());
-    if state.replicas > 1 && number("min.insync.replicas") == Some(1) {
-        tracing::warn!("{}: min.insync.replicas is 1, so an acknowledged event may be on one broker only", state.name);
-    }
-    let least = u64::from(state.info.max_message_bytes.unwrap_or(1_048_576));
-    if number("max.message.bytes").is_some_and(|bytes| bytes < least - 1024) {
-        tracing::warn!("{}: max.message.bytes is below {least}; larger records would be refused", state.name);
     }
 }

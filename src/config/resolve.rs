@@ -177,6 +177,10 @@ const OWNED_PROPERTIES: &[(&[&str], &str)] = &[
     (&["message.max.bytes"], "dead letters need 16 MiB"),
     (&["transactional.id"], "Trunkline publishes without transactions"),
     (&["delivery.report.only.error"], "every acknowledgement is needed"),
+    (
+        &["allow.auto.create.topics"],
+        "a topic that a broker makes by itself has the broker's defaults; kafka.create_topics makes them as they should be",
+    ),
 ];
 
 /// Resolves everything; `None` only if something that cannot be defaulted is missing.

@@ -1,6 +1,7 @@
 //! What every Kafka client of ours is configured with, and how its log becomes ours.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -42,6 +43,8 @@ pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
         config.set(name, value.value.expose_secret());
     }
     config.set("bootstrap.servers", &settings.bootstrap_servers);
+    // To ask about a topic would make it, with whatever partitions, replicas and retention the broker gives to all.
+    config.set("allow.auto.create.topics", "false");
     config
 }
 
@@ -64,13 +67,15 @@ pub(super) fn ask<T>(timeout: Duration, question: impl Fn(Duration) -> KafkaResu
 
 const ASK_PAUSE: Duration = Duration::from_millis(50);
 
+/// Properties for which we have a default of our own, by all names that librdkafka knows them under.
+const DEFAULTS: &[(&[&str], &str)] = &[(&["compression.type", "compression.codec"], "lz4"), (&["linger.ms"], "0")];
+
 /// The producer's own settings. Those after the user's properties are the ones nobody may change.
 pub fn producer_config(settings: &KafkaSettings) -> ClientConfig {
     let mut config = client_config(settings);
-    let given = |name: &str| settings.properties.iter().any(|(known, _)| known == name);
-    for (name, default) in [("compression.type", "lz4"), ("linger.ms", "0")] {
-        if !given(name) {
-            config.set(name, default);
+    for (names, default) in DEFAULTS {
+        if !settings.properties.iter().any(|(given, _)| names.contains(&given.as_str())) {
+            config.set(names[0], *default);
         }
     }
     config
@@ -93,6 +98,43 @@ pub fn validate(settings: &KafkaSettings) -> Result<(), StartError> {
     producer_config(settings).create::<BaseProducer>().map(drop).map_err(StartError::Configuration)
 }
 
+/// What librdkafka says of a failure, without what changes each time: "... (after 1ms in state CONNECT, 3 identical
+/// error(s) suppressed)". It names brokers and causes, and no values of the configuration.
+pub(super) fn reason_of(sentence: &str) -> String {
+    sentence.split(" (after ").next().unwrap_or_default().trim().to_owned()
+}
+
+/// Of a client that remembers why it can not reach brokers.
+#[derive(Debug, Default)]
+pub(super) struct Listening(Mutex<Option<String>>);
+
+impl Listening {
+    /// What was said last, once.
+    pub(super) fn take_reason(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ClientContext for Listening {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        log_client(level, fac, log_message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the Kafka client reports an error");
+        // "All brokers are down" only sums up what was said before.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason_of(reason));
+        }
+    }
+}
+
+impl ProducerContext for Listening {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
 /// Of a client whose errors are passing connection failures, which end by themselves.
 pub(super) struct Quiet;
 
@@ -104,12 +146,6 @@ impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
     }
-}
-
-impl ProducerContext for Quiet {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 /// Connection failures repeat for as long as a broker is away; the readiness watch tells about the

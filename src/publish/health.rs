@@ -17,6 +17,9 @@ use super::vitals::Ends;
 const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long the producer may hold events without any outcome while others are spooled already.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// The last known state of the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KafkaState {
@@ -32,6 +35,7 @@ pub struct KafkaState {
 /// Watches the broker on a thread of its own.
 #[derive(Debug)]
 pub struct Health {
+    core: Arc<Core>,
     state: Arc<Mutex<KafkaState>>,
     stop: Mutex<Option<Sender<()>>>,
 }
@@ -43,11 +47,14 @@ impl Health {
         let (stop, stopped) = channel();
         let shared = Arc::clone(&state);
         let vitals = Arc::clone(&core.vitals);
-        let core = Arc::clone(core);
+        let (watched, core) = (Arc::clone(core), Arc::clone(core));
         let watch = move || {
+            let mut announced = KafkaState { ready: false, brokers: 0, problem: None };
             loop {
                 let found = core.ask(&topics);
-                announce(&shared, found);
+                let told = core.with_deliveries(found.clone());
+                *shared.lock().unwrap_or_else(PoisonError::into_inner) = found;
+                announce(&mut announced, told);
                 if !matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
                     return;
                 }
@@ -55,12 +62,13 @@ impl Health {
         };
         // Nobody waits for its end: it may be asking brokers that do not answer.
         drop(vitals.spawn("kafka-health", Ends::Never, watch)?);
-        Ok(Self { state, stop: Mutex::new(Some(stop)) })
+        Ok(Self { core: watched, state, stop: Mutex::new(Some(stop)) })
     }
 
-    /// The state when last asked.
+    /// What the brokers told when last asked, and what has become of events since.
     pub fn state(&self) -> KafkaState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.core.with_deliveries(state)
     }
 
     /// Waits until the broker was found ready, at most this long.
@@ -81,6 +89,25 @@ impl Health {
 }
 
 impl Core {
+    /// Brokers that answer are not ready if nothing is delivered to them.
+    fn with_deliveries(&self, state: KafkaState) -> KafkaState {
+        let delivered = self.shared.producer.deliveries().problem(SILENCE, Instant::now());
+        match delivered.filter(|_| state.ready && self.shared.metrics.lanes_open.get() > 0) {
+            Some(problem) => KafkaState { ready: false, problem: Some(problem), ..state },
+            None => state,
+        }
+    }
+
+    /// The prober may know what the producer does not: that brokers have another address now, say. A producer that
+    /// is silent is made to ask for itself.
+    fn nudge(&self) {
+        if self.shared.producer.deliveries().silent_for(Instant::now()) > SILENCE {
+            for topic in self.lanes.used_topics() {
+                self.shared.producer.learn(&topic, TIMEOUT);
+            }
+        }
+    }
+
     /// Asks the brokers, and hands on how many partitions the topics have.
     fn ask(&self, topics: &[String]) -> KafkaState {
         let probe = self.prober.probe(topics, TIMEOUT);
@@ -91,14 +118,16 @@ impl Core {
             }
             self.lanes.note_partitions(topic, *partitions);
         }
-        self.shared.kafka_is_ready.store(probe.problem.is_none(), Ordering::Release);
+        self.shared.brokers_answer.store(probe.brokers > 0, Ordering::Release);
+        if probe.brokers > 0 {
+            self.nudge();
+        }
         KafkaState { ready: probe.problem.is_none(), brokers: probe.brokers, problem: probe.problem }
     }
 }
 
 /// Logs a change once, not every failed attempt.
-fn announce(shared: &Mutex<KafkaState>, found: KafkaState) {
-    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+fn announce(state: &mut KafkaState, found: KafkaState) {
     if found.ready && !state.ready {
         tracing::info!(brokers = found.brokers, "Kafka is ready");
     }

@@ -113,6 +113,12 @@ impl LanesByTopic {
         }
     }
 
+    /// Names of the topics that events went to and that are there.
+    pub(super) fn used_topics(&self) -> Vec<Arc<str>> {
+        let used = |lanes: &&LanesOfTopic| lanes.used.load(Ordering::Acquire) && lanes.there.load(Ordering::Acquire);
+        self.topics.values().filter(used).map(|lanes| Arc::clone(&lanes.name)).collect()
+    }
+
     /// Whether a topic that events went to is gone, is there again or has got other partitions.
     pub(super) fn is_news(&self, topic_name: &str, partitions: usize) -> bool {
         self.named(topic_name).is_some_and(|lanes| lanes.is_news(partitions))

@@ -33,8 +33,8 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) memory: Arc<Memory>,
     pub(super) numbers: AtomicU64,
-    /// Whether the brokers were found ready when last asked.
-    pub(super) kafka_is_ready: AtomicBool,
+    /// Whether brokers answered when last asked.
+    pub(super) brokers_answer: AtomicBool,
     /// Where dead letters go. It holds the lanes, which hold this, so this does not hold it.
     pub(super) letters: OnceLock<Weak<dyn Letters>>,
 }

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 
-use super::client::{Quiet, StartError, ask, client_config};
+use super::client::{Listening, StartError, ask, client_config};
 use crate::config::KafkaSettings;
 
 /// Asks about topics. librdkafka serves the partitions of every topic that a client has asked about in
 /// turn, and begins a turn anywhere among them: were the producer to ask, its few busy partitions would be
 /// served in no fair order, and some of them late.
 #[derive(Clone)]
-pub(super) struct Prober(Arc<ThreadedProducer<Quiet>>);
+pub(super) struct Prober(Arc<ThreadedProducer<Listening>>);
 
 impl Prober {
     pub(super) fn start(settings: &KafkaSettings) -> Result<Self, StartError> {
-        let client = client_config(settings).create_with_context(Quiet).map_err(StartError::Configuration)?;
+        let client =
+            client_config(settings).create_with_context(Listening::default()).map_err(StartError::Configuration)?;
         Ok(Self(Arc::new(client)))
     }
 
@@ -25,10 +26,11 @@ impl Prober {
         let mut probe = Probe { brokers: 0, partitions: Vec::with_capacity(topics.len()), problem: None };
         for topic in topics {
             if let Err(problem) = probe.look_at(&self.0, topic, timeout) {
-                probe.problem.get_or_insert(problem);
                 if probe.brokers == 0 {
+                    probe.problem = Some(self.0.context().take_reason().unwrap_or(problem));
                     break;
                 }
+                probe.problem.get_or_insert(problem);
             }
         }
         probe
@@ -52,7 +54,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    fn look_at(&mut self, client: &ThreadedProducer<Quiet>, topic: &str, timeout: Duration) -> Result<(), String> {
+    fn look_at(&mut self, client: &ThreadedProducer<Listening>, topic: &str, timeout: Duration) -> Result<(), String> {
         let metadata = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout))
             .map_err(|error| error.to_string())?;
         self.brokers = metadata.brokers().len();

@@ -12,7 +12,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 
-use super::client::{StartError, ask, log_client, producer_config};
+use super::client::{StartError, ask, log_client, producer_config, reason_of};
+use super::deliveries::Deliveries;
 use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
 use crate::telemetry::metrics::Metrics;
@@ -51,6 +52,7 @@ pub(super) enum SendError {
 #[derive(Debug)]
 pub(super) struct Callbacks<F> {
     metrics: Arc<Metrics>,
+    deliveries: Arc<Deliveries>,
     failed_for_good: AtomicBool,
     fates: std::marker::PhantomData<fn(F)>,
 }
@@ -62,6 +64,9 @@ impl<F: Fate> ClientContext for Callbacks<F> {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.note(&error);
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.deliveries.complained(reason_of(reason));
+        }
         tracing::debug!(%error, reason, "the Kafka client reports an error");
     }
 }
@@ -83,6 +88,7 @@ impl<F: Fate> ProducerContext for Callbacks<F> {
             }
             Ok(_) => {
                 let since = fate.since();
+                self.deliveries.acknowledged();
                 fate.acknowledged(now);
                 self.metrics.publish_duration.observe((now - since).as_secs_f64());
             }
@@ -100,6 +106,11 @@ impl<F: Fate> Callbacks<F> {
         }
         tracing::debug!(%error, topic = message.topic(), "a record was not delivered");
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+        // What is purged was not tried.
+        if !matches!(code.as_str(), "PurgeQueue" | "PurgeInflight") {
+            let word = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
+            self.deliveries.failed(word, now);
+        }
         self.metrics.delivery_failed(code);
         fate.failed(now);
     }
@@ -131,12 +142,19 @@ pub(super) struct Producer<F: Fate> {
     client: RwLock<Arc<Client<F>>>,
     settings: KafkaSettings,
     metrics: Arc<Metrics>,
+    deliveries: Arc<Deliveries>,
 }
 
 impl<F: Fate> Producer<F> {
     pub(super) fn start(settings: &KafkaSettings, metrics: &Arc<Metrics>) -> Result<Self, StartError> {
-        let client = RwLock::new(Arc::new(connect(settings, metrics)?));
-        Ok(Self { client, settings: settings.clone(), metrics: Arc::clone(metrics) })
+        let deliveries = Arc::new(Deliveries::new(Instant::now()));
+        let client = RwLock::new(Arc::new(connect(settings, metrics, &deliveries)?));
+        Ok(Self { client, settings: settings.clone(), metrics: Arc::clone(metrics), deliveries })
+    }
+
+    /// What has been delivered lately.
+    pub(super) fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     pub(super) fn send(&self, topic: &str, partition: i32, record: &Record, fate: Box<F>) -> Result<(), SendError> {
@@ -170,12 +188,13 @@ impl<F: Fate> Producer<F> {
         self.current().context().failed_for_good.load(Ordering::Acquire)
     }
 
-    /// Puts a new client in the place of one that has failed for good. Everything that the old one held
+    /// Puts a new client in the place of one that has failed for good or is stuck. Everything that the old one held
     /// lands before this returns, unless it was acknowledged.
     pub(super) fn replace(&self) -> Result<(), StartError> {
-        let fresh = Arc::new(connect(&self.settings, &self.metrics)?);
+        let fresh = Arc::new(connect(&self.settings, &self.metrics, &self.deliveries)?);
         let old = std::mem::replace(&mut *self.client.write().unwrap_or_else(PoisonError::into_inner), fresh);
         empty(&old, PURGED_WITHIN);
+        self.deliveries.begin_anew(Instant::now());
         self.metrics.producer_replacements.inc();
         Ok(())
     }
@@ -208,9 +227,13 @@ impl<F: Fate> Producer<F> {
     }
 }
 
-fn connect<F: Fate>(settings: &KafkaSettings, metrics: &Arc<Metrics>) -> Result<Client<F>, StartError> {
-    let (metrics, failed_for_good) = (Arc::clone(metrics), AtomicBool::new(false));
-    let callbacks = Callbacks { metrics, failed_for_good, fates: std::marker::PhantomData };
+fn connect<F: Fate>(
+    settings: &KafkaSettings,
+    metrics: &Arc<Metrics>,
+    deliveries: &Arc<Deliveries>,
+) -> Result<Client<F>, StartError> {
+    let (metrics, deliveries, failed_for_good) = (Arc::clone(metrics), Arc::clone(deliveries), AtomicBool::new(false));
+    let callbacks = Callbacks { metrics, deliveries, failed_for_good, fates: std::marker::PhantomData };
     producer_config(settings).create_with_context(callbacks).map_err(StartError::Configuration)
 }
 

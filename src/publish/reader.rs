@@ -152,22 +152,45 @@ fn positions(
         From::Beginning => Offset::Beginning,
         From::End => Offset::End,
         From::Time(time) => Offset::Offset(time.unix_ms()),
-        From::Last(records) => Offset::OffsetTail(records),
+        // Behind the ends for now; below, each partition's place is computed.
+        From::Last(_) => Offset::End,
     };
     for topic in topics {
         let metadata =
             client::ask(TIMEOUT, |timeout| consumer.fetch_metadata(Some(topic), timeout)).map_err(unreachable)?;
         let found = metadata.topics().first().filter(|found| found.error().is_none());
-        for partition in found.ok_or_else(|| ReadError::NoTopic(topic.clone()))?.partitions() {
+        let found = match (found, from) {
+            // Of a topic that is not there yet the last records are none.
+            (None, From::Last(_)) => continue,
+            (found, _) => found.ok_or_else(|| ReadError::NoTopic(topic.clone()))?,
+        };
+        for partition in found.partitions() {
             list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Client)?;
         }
     }
     match from {
-        From::Beginning | From::End | From::Last(_) => Ok(list),
+        From::Beginning | From::End => Ok(list),
+        From::Last(records) => tails(consumer, &list, records).map_err(unreachable),
         From::Time(_) => {
             client::ask(TIMEOUT, |timeout| consumer.offsets_for_times(list.clone(), timeout)).map_err(unreachable)
         }
     }
+}
+
+/// So many records before each end, but not before the oldest record that is kept: a place that is out of range would
+/// be taken for the end.
+fn tails(
+    consumer: &BaseConsumer<Quiet>,
+    list: &TopicPartitionList,
+    records: i64,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut tails = TopicPartitionList::new();
+    for element in list.elements() {
+        let (topic, partition) = (element.topic(), element.partition());
+        let (low, high) = client::ask(TIMEOUT, |timeout| consumer.fetch_watermarks(topic, partition, timeout))?;
+        tails.add_partition_offset(topic, partition, Offset::Offset(low.max(high.saturating_sub(records))))?;
+    }
+    Ok(tails)
 }
 
 /// Where each partition ends now, as far as there is anything between the start and there.
@@ -184,7 +207,6 @@ fn outstanding(
         let start = match element.offset() {
             Offset::Beginning => low,
             Offset::Offset(offset) => offset,
-            Offset::OffsetTail(records) => low.max(high - records),
             _ => high,
         };
         if start < high {

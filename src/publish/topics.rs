@@ -1,12 +1,16 @@
 //! The topics wanted and found.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::producer::{BaseProducer, Producer as _};
+use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
 use super::client;
@@ -54,8 +58,82 @@ pub struct TopicState {
     pub partitions: usize,
     /// Replicas of its first partition.
     pub replicas: usize,
+    /// Brokers in the cluster.
+    pub brokers: usize,
     /// Settings found, by name.
     pub settings: HashMap<String, String>,
+}
+
+impl TopicState {
+    /// What is unwise about a topic that is there, each in a sentence.
+    pub fn advice(&self, settings: &KafkaSettings) -> Vec<String> {
+        if self.partitions == 0 {
+            return Vec::new();
+        }
+        let copies = [self.too_few_replicas(), self.too_few_partitions(), self.too_few_in_sync()];
+        let kept = [self.other_cleanup(), self.other_retention(), self.too_small(settings)];
+        let sentences = copies.into_iter().chain(kept).flatten();
+        sentences.map(|sentence| format!("{}: {sentence}", self.name)).collect()
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.setting(name)?.parse().ok()
+    }
+
+    fn too_few_replicas(&self) -> Option<String> {
+        let wanted = self.brokers.min(3);
+        let replicas = self.replicas;
+        (replicas < wanted).then(|| {
+            format!("has {replicas} of {wanted} replicas, so the loss of a broker may cost acknowledged events")
+        })
+    }
+
+    fn too_few_partitions(&self) -> Option<String> {
+        let wanted = usize::try_from(self.info.partitions).unwrap_or_default();
+        (self.partitions < wanted).then(|| format!("has {} partitions where {wanted} are documented", self.partitions))
+    }
+
+    fn too_few_in_sync(&self) -> Option<String> {
+        let one = self.replicas > 1 && self.number("min.insync.replicas") == Some(1);
+        one.then(|| "min.insync.replicas is 1, so an acknowledged event may be on one broker only".to_owned())
+    }
+
+    fn other_cleanup(&self) -> Option<String> {
+        let wanted = match self.info.cleanup {
+            Cleanup::Delete { .. } => "delete",
+            Cleanup::Compact => "compact",
+        };
+        let found = self.setting("cleanup.policy")?;
+        (found != wanted).then(|| format!("cleanup.policy is {found} where {wanted} is documented; events may vanish"))
+    }
+
+    fn other_retention(&self) -> Option<String> {
+        let Cleanup::Delete { after_days } = self.info.cleanup else { return None };
+        let wanted_ms = i64::from(after_days) * 24 * 3600 * 1000;
+        let found_ms = self.number("retention.ms")?;
+        let shorter = (0..wanted_ms).contains(&found_ms);
+        shorter.then(|| format!("retention.ms is {found_ms} where {wanted_ms} ({after_days} days) is documented"))
+    }
+
+    /// The client puts records together up to `batch.size`, and a broker refuses what is larger than its topic takes.
+    fn too_small(&self, settings: &KafkaSettings) -> Option<String> {
+        let limit = self.number("max.message.bytes")?;
+        let documented = i64::from(self.info.max_message_bytes.unwrap_or(1_048_576)) - 1024;
+        if limit < documented {
+            return Some(format!("max.message.bytes is {limit}; larger records become dead letters"));
+        }
+        let given = settings.properties.iter().find(|(name, _)| name == "batch.size");
+        let batch = given.map_or(Some(1_000_000), |(_, value)| value.value.expose_secret().parse::<i64>().ok())?;
+        (limit < batch).then(|| {
+            format!(
+                "max.message.bytes is {limit} and kafka.properties has batch.size {batch}: whole batches are refused"
+            )
+        })
+    }
 }
 
 /// The name of a topic in the cluster.
@@ -76,6 +154,34 @@ pub fn look(settings: &KafkaSettings) -> Result<Vec<TopicState>, TopicsError> {
     look_at(settings, wanted(settings))
 }
 
+/// Tries to reach each broker under the name that it tells, and says which can not be reached. Blocks for some seconds
+/// a broker at most.
+///
+/// # Errors
+/// When no broker answers.
+pub fn unreachable_brokers(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
+    let client: BaseProducer = client::client_config(settings).create().map_err(TopicsError::Client)?;
+    let metadata = client::ask(TIMEOUT, |timeout| client.client().fetch_metadata(None, timeout));
+    let metadata = metadata.map_err(|source| unreachable(settings, source))?;
+    let reach = |broker: &MetadataBroker| {
+        let (id, name) = (broker.id(), format!("{}:{}", broker.host(), broker.port()));
+        let error = connect(&name).err()?;
+        Some(format!("broker {id} calls itself {name}, and is not reached there: {error}; see advertised.listeners"))
+    };
+    Ok(metadata.brokers().iter().filter_map(reach).collect())
+}
+
+fn connect(name: &str) -> io::Result<()> {
+    let mut outcome = Err(io::Error::from(io::ErrorKind::NotFound));
+    for address in name.to_socket_addrs()? {
+        outcome = TcpStream::connect_timeout(&address, TIMEOUT).map(drop);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
 fn look_at(
     settings: &KafkaSettings,
     topics: impl Iterator<Item = &'static TopicInfo>,
@@ -89,7 +195,8 @@ fn look_at(
         let found = metadata.topics().first().filter(|topic| topic.error().is_none());
         let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
         let replicas = partitions.first().map_or(0, |partition| partition.replicas().len());
-        states.push(TopicState { info, name, partitions: partitions.len(), replicas, settings: HashMap::new() });
+        let (partitions, brokers) = (partitions.len(), metadata.brokers().len());
+        states.push(TopicState { info, name, partitions, replicas, brokers, settings: HashMap::new() });
     }
     Ok(states)
 }

@@ -1,5 +1,6 @@
 //! The thread that gives the lanes the time, and mends what has broken.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,6 +16,11 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// How often gauges are set and the client is looked at.
 const SURVEY: Duration = Duration::from_millis(250);
+
+/// How long the client may hold events without any outcome, while the brokers are well, before it is taken for stuck:
+/// at first, and at most, since there are reasons that a new client does not help against.
+const STUCK: Duration = Duration::from_secs(10);
+const STUCK_AT_MOST: Duration = Duration::from_secs(320);
 
 /// How long the lanes leave a new client alone after the old one has failed for good.
 const RESTED: Duration = Duration::from_secs(1);
@@ -46,7 +52,7 @@ impl Upkeep {
 }
 
 fn keep_up(core: &Core, stopped: &Receiver<()>) {
-    let (mut spooling_before, mut survey_at) = (0, Instant::now());
+    let (mut spooling_before, mut survey_at, mut stuck_after) = (0, Instant::now(), STUCK);
     while matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
         let now = Instant::now();
         core.shared.numbers_after(number_of_now());
@@ -55,7 +61,8 @@ fn keep_up(core: &Core, stopped: &Receiver<()>) {
         announce(spooling_before, spooling);
         spooling_before = spooling;
         if survey_at <= now {
-            core.survey();
+            core.survey(now);
+            stuck_after = core.mend_producer(stuck_after, now);
             survey_at = now + SURVEY;
         }
     }
@@ -64,7 +71,10 @@ fn keep_up(core: &Core, stopped: &Receiver<()>) {
 /// Tells once that Kafka does not keep up, and once that it does again.
 fn announce(before: i64, open: i64) {
     match (before, open) {
-        (0, 1..) => tracing::warn!(partitions = open, "Kafka does not take events in time; they go to the spool"),
+        (0, 1..) => tracing::warn!(
+            partitions = open,
+            "Kafka does not take events in time; they go to the spool, and strict sources get 503"
+        ),
         (1.., 0) => tracing::info!("events go to Kafka again"),
         _ => {}
     }
@@ -85,7 +95,7 @@ impl Core {
         spooling
     }
 
-    fn survey(&self) {
+    fn survey(&self, now: Instant) {
         let (state, metrics) = (self.spool_state(), &self.shared.metrics);
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         metrics.spool_events.set(gauge(state.events));
@@ -93,15 +103,31 @@ impl Core {
         metrics.spool_oldest_age.set(gauge(state.oldest_age_seconds));
         metrics.spool_quarantined.set(gauge(state.quarantined));
         metrics.spool_ready.set(i64::from(state.ready));
-        if self.shared.producer.has_failed() {
-            self.replace_producer();
-        }
+        let waiting = usize::try_from(metrics.unacknowledged.get()).unwrap_or(0);
+        self.shared.producer.deliveries().survey(waiting, now);
     }
 
-    /// A client that has failed for good delivers nothing any more. The lanes spool meanwhile, a new one
+    /// Replaces a client that has failed for good, and one that is stuck. Tells after what time the next one is taken
+    /// for stuck.
+    fn mend_producer(&self, stuck_after: Duration, now: Instant) -> Duration {
+        let silent_for = self.shared.producer.deliveries().silent_for(now);
+        if self.shared.producer.has_failed() {
+            tracing::error!("the Kafka client has failed for good");
+            self.replace_producer();
+        } else if silent_for > stuck_after && self.shared.brokers_answer.load(Ordering::Acquire) {
+            let silent_ms = u64::try_from(silent_for.as_millis()).unwrap_or(u64::MAX);
+            tracing::error!(silent_ms, "the brokers are well, and the Kafka client gets no answer to any event");
+            self.replace_producer();
+            return (stuck_after * 2).min(STUCK_AT_MOST);
+        }
+        let delivers = self.shared.producer.deliveries().problem(stuck_after, now).is_none() && silent_for.is_zero();
+        if delivers && self.shared.metrics.lanes_open.get() == 0 { STUCK } else { stuck_after }
+    }
+
+    /// A client that has failed for good or is stuck delivers nothing any more. The lanes spool meanwhile, a new one
     /// takes its place, and what the old one held lands and goes to the spool.
     fn replace_producer(&self) {
-        tracing::error!("the Kafka client has failed for good and is replaced; events go to the spool meanwhile");
+        tracing::warn!("the Kafka client is replaced; events go to the spool meanwhile");
         let retry_at = Instant::now() + RESTED;
         self.lanes.each(|lane| lane.with(|lane, out| lane.spool_from_now_on(retry_at, out)));
         match self.shared.producer.replace() {

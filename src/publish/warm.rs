@@ -76,7 +76,7 @@ fn open(settings: &KafkaSettings, window: usize, shared: &Shared, stopped: &Atom
     let partitions: i64 = KINDS.iter().map(|info| i64::from(info.topic.partitions)).sum();
     let each = i64::try_from(window).unwrap_or(i64::MAX) / partitions + 1;
     while !stopped.load(Ordering::Acquire) {
-        if shared.kafka_is_ready.load(Ordering::Acquire) {
+        if shared.brokers_answer.load(Ordering::Acquire) {
             match Reader::open(settings, &names, From::Last(each)) {
                 Ok(reader) => return Some(reader),
                 Err(error) => tracing::debug!(%error, "the topics can not be read yet"),

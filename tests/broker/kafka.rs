@@ -115,6 +115,16 @@ impl KafkaCluster {
         drop(self.node(broker).take_process());
     }
 
+    /// Gives a property of a broker another value, which it has from its next start on.
+    pub(crate) fn set_property(&mut self, broker: usize, name: &str, value: &str) {
+        self.node(broker).set_property(name, value);
+    }
+
+    /// Takes such a value back.
+    pub(crate) fn drop_property(&mut self, broker: usize, name: &str) {
+        self.node(broker).drop_property(name);
+    }
+
     /// Freezes a broker (SIGSTOP): its connections stay open and nothing answers on them.
     pub(crate) fn pause_broker(&mut self, broker: usize) {
         self.node(broker).pause();

@@ -13,3 +13,4 @@ mod outage;
 mod providers;
 mod published;
 mod replayed;
+mod topics;

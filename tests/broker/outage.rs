@@ -133,3 +133,47 @@ async fn a_topic_that_is_deleted_and_made_anew_with_other_partitions_gets_what_w
         assert_eq!(u32::try_from(record.partition).unwrap(), partition(&record.key), "{}", record.key);
     }
 }
+
+/// A broker that holds the topics and answers questions, and whose own name for itself leads nowhere.
+async fn wrongly_advertised() -> KafkaCluster {
+    let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let service = Service::start(&cluster.bootstrap_servers(), "", "").await;
+    service.wait_until_kafka_is(true).await;
+    service.app.stop().await;
+    blocking(|| {
+        cluster.stop_broker(0);
+        let nowhere = format!("PLAINTEXT://127.0.0.1:{}", crate::kafka::free_port());
+        cluster.set_property(0, "advertised.listeners", &nowhere);
+        cluster.start_broker(0);
+    });
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_was_put_right_is_found_without_a_restart() {
+    let mut cluster = wrongly_advertised().await;
+    let service = Service::start(&cluster.bootstrap_servers(), "", "").await;
+    for index in 0..2 {
+        assert_eq!(service.post(&status(&format!("early-{index}"), "delivered")).await, 200);
+    }
+    service.wait_for_problem("refused").await;
+    blocking(|| {
+        cluster.stop_broker(0);
+        cluster.drop_property(0, "advertised.listeners");
+        cluster.start_broker(0);
+    });
+    let started = Instant::now();
+    service.wait_until_drained().await;
+    println!("drained {:?} after the broker was there", started.elapsed());
+    let records = blocking(|| service.records("message-status.v1"));
+    assert_eq!((copies(&records).len(), records.len()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_source_whose_events_reach_no_broker_is_not_ready() {
+    let cluster = wrongly_advertised().await;
+    let service = Service::start(&cluster.bootstrap_servers(), "", STRICT).await;
+    assert_eq!(service.post(&status("early", "delivered")).await, 503);
+    service.wait_for_problem("refused").await;
+    assert_eq!(service.readiness().await, 503);
+}

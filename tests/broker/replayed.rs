@@ -85,6 +85,7 @@ async fn a_replay_makes_its_own_topic_and_a_second_one_does_nothing() {
         name: "telecom.state.v1".to_owned(),
         partitions: 12,
         replicas: 1,
+        brokers: 1,
         settings: HashMap::new(),
     }];
     topics::describe(&settings.kafka, &mut state).await.unwrap();

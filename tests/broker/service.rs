@@ -43,6 +43,13 @@ pub(crate) fn configuration(bootstrap_servers: &str, spool: &Path, kafka: &str, 
     )
 }
 
+/// Settings for the same cluster.
+pub(crate) fn kafka_settings(bootstrap_servers: &str, kafka: &str) -> KafkaSettings {
+    let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
+    let text = configuration(bootstrap_servers, Path::new("unused"), kafka, "");
+    config::load_text("test", &text, &environment).unwrap().settings.kafka
+}
+
 impl Service {
     pub(crate) async fn start(bootstrap_servers: &str, kafka: &str, source: &str) -> Self {
         let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
@@ -83,6 +90,27 @@ impl Service {
         let deadline = Instant::now() + PATIENCE;
         while self.state().await["kafka"]["ready"] != ready {
             assert!(Instant::now() < deadline, "Kafka never turned {ready}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.app.admin.address);
+        let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_default()
+    }
+
+    /// Waits until the service tells this of Kafka.
+    pub(crate) async fn wait_for_problem(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let state = self.state().await;
+            if state["kafka"]["problem"].as_str().is_some_and(|problem| problem.contains(words)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never told {words}: {state}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -125,7 +125,7 @@ fn configuration(webhooks: &str, admin: &str, spool: &Path, bootstrap_servers: &
     // The spool may be larger than its disk, so that it is the disk that ends first.
     let head = format!(
         "[server]\nlisten = \"{webhooks}\"\n[admin]\nlisten = \"{admin}\"\n\
-         [kafka]\nbootstrap_servers = \"{bootstrap_servers}\"\nack_timeout_ms = 500\n\
+         [kafka]\nbootstrap_servers = \"{bootstrap_servers}\"\nack_timeout_ms = 500\ncreate_topics = false\n\
          [spool]\ndir = \"{}\"\nmax_bytes = 1099511627776\n",
         spool.display()
     );

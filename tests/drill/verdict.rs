@@ -192,7 +192,8 @@ impl Verdict {
             self.some(format!("events {way}"), usize::try_from(events).unwrap_or(usize::MAX));
         }
         self.none("deleted topics that came back by themselves", evidence.came_back.clone());
-        self.tell("times that the Kafka client was replaced", replacements);
+        let replacements = usize::try_from(replacements).unwrap_or(usize::MAX);
+        self.some("times that the Kafka client was replaced", replacements);
         let left = match evidence.left_in_spool {
             Ok(None | Some(0)) => Vec::new(),
             Ok(Some(events)) => vec![format!("{events} events were still there when the drill gave up waiting")],

@@ -303,6 +303,8 @@ async fn serve_takes_webhooks_and_ends_on_a_signal() {
     let url = format!("http://{}/webhooks/vonage-eu", started["fields"]["webhooks"].as_str().unwrap());
     running.stderr.until("Kafka is ready");
     assert_done(&place.run(&["send", "vonage", "status", "--source", "vonage-eu", "--url", &url]));
+    running.signal("HUP");
+    running.stderr.until("SIGHUP is ignored");
     running.signal("TERM");
     assert_eq!(running.wait(), Some(0));
     let log = running.stderr.rest();

@@ -118,6 +118,20 @@ impl Node {
         self.id
     }
 
+    /// Gives a property another value from the next start on.
+    pub(super) fn set_property(&self, name: &str, value: &str) {
+        let text = fs::read_to_string(self.dir.join("server.properties")).expect("the file is there");
+        self.write("server.properties", &format!("{text}{name}={value}\n"));
+    }
+
+    /// Lets the harness's own value of a property hold from the next start on.
+    pub(super) fn drop_property(&self, name: &str) {
+        let text = fs::read_to_string(self.dir.join("server.properties")).expect("the file is there");
+        let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+        let given = text.lines().rfind(is_it).expect("the property was given").to_owned();
+        self.write("server.properties", &text.replace(&format!("{given}\n"), ""));
+    }
+
     /// Whether the log of a partition is there; that of a deleted one has another name at once.
     pub(super) fn has_log_of(&self, topic: &str, partition: i32) -> bool {
         self.dir.join("data").join(format!("{topic}-{partition}")).exists()

@@ -85,7 +85,7 @@ fn flawless() -> Evidence {
             phases: vec![(0, "calm"), (200_000, "disk full"), (400_000, "killed")],
             windows: vec![window(Trouble::Disk, 200, 300), window(Trouble::Restart, 400, 500)],
         },
-        ways: Ways { live: 1, spooled: 1, late: 1, drained: 1, drained_under_load: 1, replacements: 0 },
+        ways: Ways { live: 1, spooled: 1, late: 1, drained: 1, drained_under_load: 1, replacements: 1 },
         exit_codes: vec![Some(3), Some(0)],
         left_in_spool: Ok(Some(0)),
         disk: DiskFault::Done,
