@@ -9,12 +9,10 @@
 //! the record goes to Kafka's client (`producer`) or to the spool (`ledger`), and when what was
 //! spooled goes to Kafka. `upkeep` gives the lanes the time and mends what has broken.
 //!
-//! The modules know only those before them: `waking`, `dedup`, `memory`, `parcel`, `lane`, `producer`, `ledger`,
-//! `locked_lane`, `lanes_by_topic`, and this one with what serves it.
+//! The modules know only those before them: `waking`, `dedup`, `memory`, `lane`, `parcel`, `client`, `deliveries`,
+//! `producer`, `ledger`, `locked_lane`, `lanes_by_topic`, and this one with what serves it.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, Weak};
@@ -46,15 +44,15 @@ pub mod waking;
 mod warm;
 
 pub use ledger::SpoolState;
+pub use parcel::Origin;
 pub use waking::ticket;
 
 use crate::config::{KafkaSettings, SpoolSettings};
 use crate::event::envelope::Record;
 use crate::event::kind::{self, TopicInfo};
 use crate::event::time::Time;
-use crate::request::Method;
 use crate::spool::{self, SpoolError};
-use crate::telemetry::metrics::{Metrics, SourceMetrics};
+use crate::telemetry::metrics::Metrics;
 use client::StartError;
 use dedup::{Admission, Window};
 use health::Health;
@@ -70,43 +68,6 @@ use ticket::Ticket;
 use upkeep::Upkeep;
 use vitals::{Ends, Vitals};
 use warm::Warming;
-
-/// Where a batch of records comes from, as far as their later fate may need it.
-#[derive(Debug)]
-pub struct Origin {
-    /// Name of the source.
-    pub source_name: Arc<str>,
-    /// Name of the provider.
-    pub provider: Cow<'static, str>,
-    /// Method of the request.
-    pub method: Method,
-    /// Who sent it.
-    pub remote_addr: Option<IpAddr>,
-    /// When it was read.
-    pub received_at: Time,
-    /// What happens when Kafka does not acknowledge in time.
-    pub policy: Policy,
-    /// That time.
-    pub ack_timeout: Duration,
-    /// The source's metrics, if it is at work.
-    pub metrics: Option<Arc<SourceMetrics>>,
-}
-
-impl Origin {
-    /// What is left to know of an event that was read from the spool.
-    fn of_row(source_name: &str, provider: Cow<'static, str>, received_at: Time) -> Self {
-        Self {
-            source_name: source_name.into(),
-            provider,
-            method: Method::Post,
-            remote_addr: None,
-            received_at,
-            policy: Policy::Spool,
-            ack_timeout: Duration::ZERO,
-            metrics: None,
-        }
-    }
-}
 
 /// A batch that the publisher has taken.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ pub enum Answer {
     RequestTimeout,
     /// 413; the connection is closed.
     ContentTooLarge,
-    /// 400 for a body that ended before it was complete. No provider sees it: it has gone away.
+    /// 400 for a body that ended before it was complete, or is no valid HTTP. Mostly nobody is there to see it.
     Incomplete,
     /// 503.
     Unavailable,

@@ -11,7 +11,7 @@ use crate::publish::{dead_letter, raw};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verified;
 
-/// The bounds of the producer's queue: more than this can not be on its way at one time.
+/// What one request may bring: as much as the producer's queue holds, so that it can be on its way at one time.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 const MAX_RECORDS: usize = 100_000;
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::ticket::Ticket;
+use super::waking::ticket::Ticket;
 use crate::event::id::{EventId, FactHash};
 
 /// What makes two events copies of each other.
@@ -29,8 +29,8 @@ pub struct Window {
 struct State {
     /// Keys are digests of authentic facts already, so that a quick hash spreads them well enough.
     facts: FxHashMap<FactKey, Fact>,
-    /// Durable facts, the oldest first. Pending ones are never forgotten; what bounds them is the
-    /// producer's queue.
+    /// Durable facts, the oldest first. Pending ones are never forgotten; what bounds them is the memory for
+    /// records on their way.
     durable: VecDeque<FactKey>,
     /// Facts that were durable before this process made any so, the oldest first. They are forgotten first.
     earlier: VecDeque<FactKey>,

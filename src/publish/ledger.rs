@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::parcel::Share;
+use super::memory::Share;
 use crate::event::kind::TopicInfo;
 use crate::spool::{Counts, Row, SpoolError, Store, Stored};
 

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::Instant;
 
+use super::dead_letter;
 use super::dedup::Window;
 use super::lane::{Facts, Lane, Outside, Policy, RowFacts, Way};
 use super::ledger::{Holder, Job, Ledger};
-use super::memory::Memory;
-use super::parcel::{Audience, Parcel, Report, Share};
+use super::memory::{Memory, Share};
+use super::parcel::{Audience, Origin, Parcel, Report};
 use super::producer::{Fate, Producer, Refusal, SendError};
 use super::waking::{self, Inbox};
-use super::{Origin, dead_letter};
 use crate::event::envelope::Record;
 use crate::providers::Fault;
 use crate::request::{Headers, RawRequest};

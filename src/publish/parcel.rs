@@ -1,16 +1,57 @@
 //! An event on its way: its record, whoever waits for it, and the memory it takes.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::Origin;
 use super::dedup::{FactKey, Window};
 use super::lane::{Policy, Way};
-pub(super) use super::memory::Share;
-use super::ticket::Ticket;
+use super::memory::Share;
+use super::waking::ticket::Ticket;
 use crate::event::envelope::Record;
 use crate::event::kind::Kind;
+use crate::event::time::Time;
+use crate::request::Method;
 use crate::spool::Row;
 use crate::telemetry::metrics::{Metrics, Route, SourceMetrics};
+
+/// Where a batch of records comes from, as far as their later fate may need it.
+#[derive(Debug)]
+pub struct Origin {
+    /// Name of the source.
+    pub source_name: Arc<str>,
+    /// Name of the provider.
+    pub provider: Cow<'static, str>,
+    /// Method of the request.
+    pub method: Method,
+    /// Who sent it.
+    pub remote_addr: Option<IpAddr>,
+    /// When it was read.
+    pub received_at: Time,
+    /// What happens when Kafka does not acknowledge in time.
+    pub policy: Policy,
+    /// That time.
+    pub ack_timeout: Duration,
+    /// The source's metrics, if it is at work.
+    pub metrics: Option<Arc<SourceMetrics>>,
+}
+
+impl Origin {
+    /// What is left to know of an event that was read from the spool.
+    fn of_row(source_name: &str, provider: Cow<'static, str>, received_at: Time) -> Self {
+        Self {
+            source_name: source_name.into(),
+            provider,
+            method: Method::Post,
+            remote_addr: None,
+            received_at,
+            policy: Policy::Spool,
+            ack_timeout: Duration::ZERO,
+            metrics: None,
+        }
+    }
+}
 
 /// What is to be told when the event's fate is known.
 #[derive(Debug)]

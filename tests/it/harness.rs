@@ -268,7 +268,7 @@ impl Drop for TestApp {
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(DEADLINE * 3).build().unwrap()
 }
 
 fn start(toml: &str, brokers: &str, spool: &Path) -> (KafkaSettings, App) {

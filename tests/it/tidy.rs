@@ -40,12 +40,48 @@ fn each_outside_world_has_one_owner() {
         ("std::fs::", &["config/", "cli/", "spool/"]),
         ("process::exit", &["cli/"]),
         ("accept_again", &["verify.rs", "replay/"]),
+        // Whoever starts a thread has to notice its end.
+        ("thread::Builder", &["publish/vitals.rs", "publish/embedded.rs"]),
+        ("thread::spawn", &["publish/waking/model.rs"]),
     ] {
         let others: Vec<String> = files_with(text)
             .into_iter()
             .filter(|file| !file.ends_with("tests.rs") && !owners.iter().any(|owner| file.starts_with(owner)))
             .collect();
         assert!(others.is_empty(), "{text} is used in {others:?}");
+    }
+}
+
+/// What an event passes through, from what knows nothing to what knows all of them.
+const PUBLISHING: [&str; 11] = [
+    "waking",
+    "dedup",
+    "memory",
+    "lane",
+    "parcel",
+    "client",
+    "deliveries",
+    "producer",
+    "ledger",
+    "locked_lane",
+    "lanes_by_topic",
+];
+
+#[test]
+fn the_modules_of_publishing_know_only_those_before_them() {
+    for (place, module) in PUBLISHING.iter().enumerate() {
+        for later in &PUBLISHING[place + 1..] {
+            for text in [format!("super::{later}::"), format!("publish::{later}::"), format!("super::{later};")] {
+                let knowing: Vec<String> = files_with(&text)
+                    .into_iter()
+                    .filter(|file| {
+                        let inside = file.strip_prefix("publish/").and_then(|file| file.strip_prefix(module));
+                        inside.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+                    })
+                    .collect();
+                assert!(knowing.is_empty(), "{module} knows {later}: {knowing:?}");
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use super::{Holder, Job, Look, Room};
 use crate::event::time::Time;
-use crate::publish::parcel::Share;
+use crate::publish::memory::Share;
 use crate::spool::{Change, Effect};
 
 /// Bounds of one transaction.
