@@ -1,6 +1,7 @@
 //! The client that asks about topics, and what the brokers tell it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::producer::{Producer as _, ThreadedProducer};
@@ -8,33 +9,61 @@ use rdkafka::producer::{Producer as _, ThreadedProducer};
 use super::client::{Listening, StartError, ask, client_config};
 use crate::config::KafkaSettings;
 
+type Client = ThreadedProducer<Listening>;
+
 /// Asks about topics. librdkafka serves the partitions of every topic that a client has asked about in
 /// turn, and begins a turn anywhere among them: were the producer to ask, its few busy partitions would be
 /// served in no fair order, and some of them late.
-#[derive(Clone)]
-pub(super) struct Prober(Arc<ThreadedProducer<Listening>>);
+///
+/// A client may be unable to connect again after an outage, though brokers are there. So one that has had no
+/// answer several times in a row is replaced.
+pub(super) struct Prober {
+    settings: KafkaSettings,
+    client: Mutex<Arc<Client>>,
+    unanswered: AtomicU32,
+}
+
+/// So often brokers do not answer before another client asks them.
+const UNANSWERED_AT_MOST: u32 = 4;
 
 impl Prober {
     pub(super) fn start(settings: &KafkaSettings) -> Result<Self, StartError> {
-        let client =
-            client_config(settings).create_with_context(Listening::default()).map_err(StartError::Configuration)?;
-        Ok(Self(Arc::new(client)))
+        let client = Mutex::new(Arc::new(connect(settings)?));
+        Ok(Self { settings: settings.clone(), client, unanswered: AtomicU32::new(0) })
     }
 
     /// Partitions of each topic and the number of brokers, if every topic can be written to.
     pub(super) fn probe(&self, topics: &[String], timeout: Duration) -> Probe {
+        let client = Arc::clone(&self.client.lock().unwrap_or_else(PoisonError::into_inner));
         let mut probe = Probe { brokers: 0, partitions: Vec::with_capacity(topics.len()), problem: None };
         for topic in topics {
-            if let Err(problem) = probe.look_at(&self.0, topic, timeout) {
+            if let Err(problem) = probe.look_at(&client, topic, timeout) {
                 if probe.brokers == 0 {
-                    probe.problem = Some(self.0.context().take_reason().unwrap_or(problem));
+                    probe.problem = Some(client.context().take_reason().unwrap_or(problem));
                     break;
                 }
                 probe.problem.get_or_insert(problem);
             }
         }
+        self.note_answer(probe.brokers > 0);
         probe
     }
+
+    fn note_answer(&self, answered: bool) {
+        if answered {
+            self.unanswered.store(0, Ordering::Release);
+        } else if self.unanswered.fetch_add(1, Ordering::AcqRel) + 1 >= UNANSWERED_AT_MOST {
+            self.unanswered.store(0, Ordering::Release);
+            match connect(&self.settings) {
+                Ok(fresh) => *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh),
+                Err(error) => tracing::warn!(%error, "no other client could be made to ask the brokers"),
+            }
+        }
+    }
+}
+
+fn connect(settings: &KafkaSettings) -> Result<Client, StartError> {
+    client_config(settings).create_with_context(Listening::default()).map_err(StartError::Configuration)
 }
 
 impl std::fmt::Debug for Prober {

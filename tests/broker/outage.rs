@@ -101,7 +101,12 @@ async fn while_the_broker_hangs_or_is_away_webhooks_are_kept_and_published_in_or
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_is_deleted_and_made_anew_with_other_partitions_gets_what_was_kept() {
     let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
-    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", "").await;
+    let first = Service::start(&cluster.bootstrap_servers(), "", "").await;
+    first.wait_until_kafka_is(true).await;
+    first.app.stop().await;
+    // It would make the topic again before somebody else can.
+    let settings = "ack_timeout_ms = 300\ncreate_topics = false";
+    let service = Service::start_ready(&cluster.bootstrap_servers(), settings, "").await;
     assert_eq!(service.post(&status("before", "delivered")).await, 200);
     service.delete_topic("telecom.message-status.v1").await;
     service.wait_until_kafka_is(false).await;
