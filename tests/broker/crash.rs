@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::kafka::{ClusterOptions, KafkaCluster, free_port};
@@ -74,14 +76,20 @@ impl Drop for Program {
     }
 }
 
-/// Sends new statuses until the program is gone; tells which were answered 200.
-async fn send_until_gone(url: String, run: usize, sender: usize) -> HashSet<String> {
+/// So many webhooks are answered 200 before a kill, which finds others on their way.
+const BEFORE_A_KILL: usize = 60;
+
+/// Sends new statuses until the program is gone; tells which were answered 200, and counts them meanwhile.
+async fn send_until_gone(url: String, run: usize, sender: usize, count: Arc<AtomicUsize>) -> HashSet<String> {
     let client = reqwest::Client::new();
     let mut taken = HashSet::new();
     for index in 0..1_000_000 {
         let id = format!("m-{run}-{sender}-{index}");
         match service::post(&client, &url, &status(&id, "delivered")).await {
-            Ok(200) => drop(taken.insert(format!("vonage:abcd1234:{id}"))),
+            Ok(200) => {
+                taken.insert(format!("vonage:abcd1234:{id}"));
+                count.fetch_add(1, Ordering::AcqRel);
+            }
             Ok(other) => assert_eq!(other, 503, "a genuine webhook"),
             Err(_) => break,
         }
@@ -98,10 +106,14 @@ async fn whatever_was_answered_200_before_a_kill_is_in_kafka() {
     for run in 0..3 {
         let mut program = Program::start(folder.path(), &cluster.bootstrap_servers());
         program.wait_until_ready(&client).await;
-        let senders: Vec<_> =
-            (0..8).map(|sender| tokio::spawn(send_until_gone(program.url.clone(), run, sender))).collect();
-        // The moment of the kill need not be exact: all moments under load are equally good.
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let count = Arc::new(AtomicUsize::new(0));
+        let send = |sender| tokio::spawn(send_until_gone(program.url.clone(), run, sender, Arc::clone(&count)));
+        let senders: Vec<_> = (0..8).map(send).collect();
+        let deadline = Instant::now() + PATIENCE;
+        while count.load(Ordering::Acquire) < BEFORE_A_KILL {
+            assert!(Instant::now() < deadline, "too few webhooks are taken");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         blocking(|| program.kill());
         for sender in senders {
             taken.extend(sender.await.unwrap());
@@ -117,5 +129,5 @@ async fn whatever_was_answered_200_before_a_kill_is_in_kafka() {
     let ids: HashSet<&str> = records.iter().map(|record| record.headers["ce_id"].as_str()).collect();
     assert_eq!(ids.len(), copies.len(), "no event has two ids");
     println!("{} records of {} events", records.len(), copies.len());
-    assert!(taken.len() > 100, "only {} webhooks were taken", taken.len());
+    assert!(taken.len() >= 3 * BEFORE_A_KILL, "only {} webhooks were taken", taken.len());
 }

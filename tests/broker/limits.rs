@@ -42,3 +42,30 @@ async fn an_event_that_its_topic_refuses_becomes_a_dead_letter_and_its_neighbour
     assert_eq!(blocking(|| service.records("dead-letter.v1")).len(), 1);
     assert_eq!(service.post(&status("after", "delivered")).await, 200);
 }
+
+/// A batch of call records, each with so much text that compression can not make small.
+fn batch(sizes: &[usize]) -> String {
+    let random = |size: usize| (0..size / 32).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect::<String>();
+    let record = |(number, size): (usize, &usize)| {
+        format!(r#"{{"Report ID":"r-{number}-{size}","Org UUID":"o","Note":"{}"}}"#, random(*size))
+    };
+    format!(r#"{{"items":[{}]}}"#, sizes.iter().enumerate().map(record).collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_larger_than_its_topic_takes_costs_only_what_is_too_large_by_itself() {
+    let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let batches = "[[sources]]\nname = \"batches\"\nprovider = \"webex\"\nverification = \"none\"";
+    let first = Service::start(&cluster.bootstrap_servers(), "create_topics = false", "").await;
+    first.create_small_topic("telecom.call-record.v1", "3000").await;
+    first.create_topic("telecom.dead-letter.v1", 1).await;
+    let service = Service::start(&cluster.bootstrap_servers(), "ack_timeout_ms = 60000", batches).await;
+    service.wait_until_kafka_is(true).await;
+    let url = service.url.replace("vonage-eu", "batches");
+    for (sizes, published, letters) in [([800; 8], 8, 0), ([832, 832, 832, 9600, 832, 832, 832, 832], 15, 1)] {
+        let answer = service.client.post(&url).body(batch(&sizes)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let (records, dead) = blocking(|| (service.records("call-record.v1"), service.records("dead-letter.v1")));
+        assert_eq!((records.len(), dead.len()), (published, letters));
+    }
+}

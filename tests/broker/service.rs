@@ -139,6 +139,13 @@ impl Service {
         assert!(created.iter().all(Result::is_ok), "{created:?}");
     }
 
+    /// Makes a topic of one partition that takes no more than this at a time.
+    pub(crate) async fn create_small_topic(&self, name: &str, max_message_bytes: &str) {
+        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("max.message.bytes", max_message_bytes);
+        let created = self.administration().create_topics(&[topic], &AdminOptions::new()).await.unwrap();
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+    }
+
     fn administration(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", &self.bootstrap_servers).create().unwrap()
     }

@@ -206,8 +206,9 @@ impl TestApp {
         settings(toml, self.brokers(), self.spool.path())
     }
 
-    /// Puts records into their topics, as if the service had written them.
-    pub(crate) async fn publish(&self, records: impl IntoIterator<Item = Record>) {
+    /// Puts records into their topics, as if the service had written them. Tells how long a request would have waited
+    /// for that.
+    pub(crate) async fn publish(&self, records: impl IntoIterator<Item = Record>) -> Duration {
         let ingest = &self.app.as_ref().unwrap().ingest;
         let source = ingest.source(SOURCE).unwrap();
         let origin = Origin {
@@ -220,7 +221,9 @@ impl TestApp {
             ack_timeout: DEADLINE,
             metrics: Some(Arc::clone(&source.metrics)),
         };
-        assert!(ingest.publisher().submit(records.into_iter().collect(), &Arc::new(origin)).ticket.durable().await);
+        let submitted = ingest.publisher().submit(records.into_iter().collect(), &Arc::new(origin));
+        assert!(submitted.ticket.durable().await);
+        submitted.patience
     }
 
     /// Everything that a topic holds, in the order of each partition.

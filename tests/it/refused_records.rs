@@ -6,6 +6,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use serde_json::{Value, json};
 use trunkline::publish::Left;
 
+use crate::harness::rows::row;
 use crate::harness::webhook::{Webhook, status};
 use crate::harness::{DEAD_LETTER, SOURCE, STATUS, TestApp, is, schema};
 
@@ -133,4 +134,12 @@ async fn a_webhook_of_more_than_can_be_on_its_way_at_once_is_refused_as_a_whole(
     assert_eq!(app.records("call-record.v1").len(), 0, "no part of it is published");
     assert_eq!(send(100).await.status, 200);
     assert_eq!(app.records("call-record.v1").len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_many_records_waits_no_longer_than_one_of_a_single_record() {
+    let app = TestApp::start().await;
+    let records = |numbers: std::ops::Range<u64>| numbers.map(|number| row(number, 10).record);
+    let single = app.publish(records(1..2)).await;
+    assert_eq!(app.publish(records(2..5000)).await, single);
 }
