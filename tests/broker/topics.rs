@@ -42,13 +42,17 @@ async fn asking_about_topics_and_writing_to_them_makes_none() {
 async fn a_topic_that_has_gone_is_made_again_as_documented() {
     let cluster = blocking(stock);
     let service = Service::start_ready(&cluster.bootstrap_servers(), "", "").await;
+    service.wait_until_kafka_is(true).await;
     service.post_until_taken(&status("before", "delivered")).await;
     service.delete_topic("telecom.message-status.v1").await;
-    service.wait_until_kafka_is(false).await;
-    service.wait_until_kafka_is(true).await;
-    let states = blocking(|| topics::look(&kafka_settings(&cluster.bootstrap_servers(), ""))).unwrap();
-    for state in states {
-        assert_eq!(i32::try_from(state.partitions), Ok(state.info.partitions), "{}", state.name);
+    let deadline = Instant::now() + PATIENCE;
+    let settings = kafka_settings(&cluster.bootstrap_servers(), "");
+    let as_documented = || {
+        let states = topics::look(&settings).unwrap();
+        states.iter().all(|state| i32::try_from(state.partitions) == Ok(state.info.partitions))
+    };
+    while !blocking(as_documented) {
+        assert!(Instant::now() < deadline, "the topic is not made again as it should be");
     }
     service.post_until_taken(&status("after", "delivered")).await;
     service.wait_until_drained().await;
