@@ -154,6 +154,8 @@ pub(super) fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) 
     match level {
         // A fresh cluster needs a moment for this, and librdkafka asks again by itself.
         RDKafkaLogLevel::Warning if facility == "GETPID" => tracing::debug!(facility, "Kafka client: {message}"),
+        // Upkeep tells it, once for all clients that fail in the same way.
+        RDKafkaLogLevel::Emerg if facility == "FATAL" => tracing::debug!(facility, "Kafka client: {message}"),
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(facility, "Kafka client: {message}");
         }

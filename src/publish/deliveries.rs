@@ -1,6 +1,7 @@
 //! What the producing client has delivered lately. Whether brokers answer questions says little: a client may be
 //! unable to reach them under the names that they tell, or not be allowed to write.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub(super) struct Deliveries {
     /// Since the last survey.
     acknowledged: AtomicUsize,
     failed: AtomicUsize,
+    /// How many failures are remembered, so that acknowledgements need no lock while there are none.
+    remembered: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -24,16 +27,19 @@ struct State {
     waiting: usize,
     /// Since when something is in the client's hands without any outcome.
     silent_since: Instant,
-    /// The last outcome, if it was a failure: Kafka's word for it, and when it came.
-    failure: Option<(String, Instant)>,
+    /// By topic: Kafka's word for its last outcome, if that was a failure, and when it came.
+    failures: BTreeMap<String, (String, Instant)>,
+    /// Why the client has failed for good, and when that was seen last, unless something was acknowledged since.
+    end: Option<(String, Instant)>,
     /// What the client has last said about its connections since the last acknowledgement.
     cause: Option<String>,
 }
 
 impl Deliveries {
     pub(super) fn new(now: Instant) -> Self {
-        let state = State { waiting: 0, silent_since: now, failure: None, cause: None };
-        Self { acknowledged: AtomicUsize::new(0), failed: AtomicUsize::new(0), state: Mutex::new(state) }
+        let state = State { waiting: 0, silent_since: now, failures: BTreeMap::new(), end: None, cause: None };
+        let (acknowledged, failed, remembered) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { acknowledged, failed, remembered, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -43,6 +49,12 @@ impl Deliveries {
     /// What the client says about its connections.
     pub(super) fn complained(&self, cause: String) {
         self.lock().cause = Some(cause);
+    }
+
+    /// The client has failed for good. Tells whether that is news.
+    pub(super) fn ended(&self, cause: &str, now: Instant) -> bool {
+        let before = self.lock().end.replace((cause.to_owned(), now));
+        before.is_none_or(|(before, at)| before != cause || is_over(at, now))
     }
 
     /// A new client is in place, and holds nothing.
@@ -61,20 +73,32 @@ impl Deliveries {
             state.silent_since = now;
         }
         if acknowledged {
-            (state.failure, state.cause) = (None, None);
+            (state.end, state.cause) = (None, None);
         }
         state.waiting = waiting;
     }
 
     /// A record was acknowledged.
-    pub(super) fn acknowledged(&self) {
+    pub(super) fn acknowledged(&self, topic: &str) {
         self.acknowledged.fetch_add(1, Ordering::AcqRel);
+        if self.remembered.load(Ordering::Acquire) > 0 {
+            let mut state = self.lock();
+            state.failures.remove(topic);
+            self.remembered.store(state.failures.len(), Ordering::Release);
+        }
     }
 
     /// A record was given back.
-    pub(super) fn failed(&self, word: String, now: Instant) {
+    pub(super) fn failed(&self, topic: &str, word: String, now: Instant) {
         self.failed.fetch_add(1, Ordering::AcqRel);
-        self.lock().failure = Some((word, now));
+        let mut state = self.lock();
+        state.failures.insert(topic.to_owned(), (word, now));
+        self.remembered.store(state.failures.len(), Ordering::Release);
+    }
+
+    /// Whether a topic's last outcome was a failure.
+    pub(super) fn has_failed(&self, topic: &str) -> bool {
+        self.lock().failures.contains_key(topic)
     }
 
     /// How long the client has held something without telling any outcome.
@@ -83,18 +107,23 @@ impl Deliveries {
         if state.waiting == 0 { Duration::ZERO } else { now.saturating_duration_since(state.silent_since) }
     }
 
-    /// Why events can not be delivered, if they can not: silence for longer than the patience, or a failure with no
-    /// acknowledgement since.
-    pub(super) fn problem(&self, patience: Duration, now: Instant) -> Option<String> {
-        let silent = self.silent_for(now) > patience;
+    /// Why events can not be delivered, if they can not: the client has failed for good, the last outcome of a topic
+    /// was a failure, or, as the caller knows, events are late.
+    pub(super) fn problem(&self, late: bool, now: Instant) -> Option<String> {
         let state = self.lock();
-        if silent {
-            let cause = state.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Some(format!("no event is acknowledged{cause}"));
+        if let Some((cause, _)) = state.end.as_ref().filter(|(_, at)| !is_over(*at, now)) {
+            return Some(format!("events are not delivered: {cause}"));
         }
-        let (word, at) = state.failure.as_ref()?;
-        (now.saturating_duration_since(*at) < REMEMBERED).then(|| format!("events are not delivered: {word}"))
+        if let Some((topic, (word, _))) = state.failures.iter().find(|(_, (_, at))| !is_over(*at, now)) {
+            return Some(format!("events are not delivered to {topic}: {word}"));
+        }
+        let cause = state.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        late.then(|| format!("events are not acknowledged{cause}"))
     }
+}
+
+fn is_over(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) >= REMEMBERED
 }
 
 #[cfg(test)]
@@ -104,33 +133,57 @@ mod tests {
     const PATIENCE: Duration = Duration::from_millis(500);
 
     #[test]
-    fn silence_is_a_problem_only_while_something_waits() {
+    fn silence_counts_from_the_first_event_that_waits_to_any_outcome() {
         let now = Instant::now();
         let deliveries = Deliveries::new(now);
-        assert_eq!(deliveries.problem(PATIENCE, now + PATIENCE * 9), None);
+        assert_eq!(deliveries.silent_for(now + PATIENCE * 9), Duration::ZERO);
         deliveries.survey(3, now + PATIENCE);
-        deliveries.complained("connection refused".to_owned());
         deliveries.survey(3, now + PATIENCE * 2);
         assert_eq!(deliveries.silent_for(now + PATIENCE * 2), PATIENCE, "since it got the first one");
-        assert_eq!(deliveries.problem(PATIENCE, now + PATIENCE * 2), None);
-        let problem = deliveries.problem(PATIENCE, now + PATIENCE * 3).unwrap();
-        assert_eq!(problem, "no event is acknowledged: connection refused");
-        deliveries.acknowledged();
+        deliveries.acknowledged("a");
         deliveries.survey(2, now + PATIENCE * 3);
-        assert_eq!(deliveries.problem(PATIENCE, now + PATIENCE * 3), None, "an acknowledgement ends it");
+        assert_eq!(deliveries.silent_for(now + PATIENCE * 3), Duration::ZERO, "an acknowledgement ends it");
     }
 
     #[test]
-    fn a_failure_is_a_problem_until_something_is_acknowledged_or_nobody_tries_any_more() {
+    fn what_the_client_says_is_the_cause_for_late_events_alone_and_until_something_is_acknowledged() {
         let now = Instant::now();
         let deliveries = Deliveries::new(now);
-        deliveries.failed("TopicAuthorizationFailed".to_owned(), now);
+        deliveries.complained("connection refused".to_owned());
+        assert_eq!(deliveries.problem(false, now), None);
+        assert_eq!(deliveries.problem(true, now).unwrap(), "events are not acknowledged: connection refused");
+        deliveries.acknowledged("a");
+        deliveries.survey(2, now);
+        assert_eq!(deliveries.problem(true, now).unwrap(), "events are not acknowledged");
+    }
+
+    #[test]
+    fn a_failure_is_a_problem_until_its_topic_takes_something_or_nobody_tries_any_more() {
+        let now = Instant::now();
+        let deliveries = Deliveries::new(now);
+        deliveries.failed("a", "not allowed".to_owned(), now);
+        deliveries.acknowledged("b");
         deliveries.survey(0, now);
-        assert_eq!(deliveries.problem(PATIENCE, now).unwrap(), "events are not delivered: TopicAuthorizationFailed");
-        assert_eq!(deliveries.problem(PATIENCE, now + REMEMBERED), None);
-        deliveries.failed("TopicAuthorizationFailed".to_owned(), now);
-        deliveries.acknowledged();
+        assert_eq!(deliveries.problem(false, now).unwrap(), "events are not delivered to a: not allowed");
+        assert_eq!(deliveries.problem(false, now + REMEMBERED), None);
+        deliveries.failed("a", "not allowed".to_owned(), now);
+        deliveries.acknowledged("a");
+        assert_eq!(deliveries.problem(false, now), None);
+    }
+
+    #[test]
+    fn a_client_that_has_failed_for_good_is_news_once_for_each_cause() {
+        let now = Instant::now();
+        let deliveries = Deliveries::new(now);
+        assert!(deliveries.ended("not allowed", now));
+        assert!(!deliveries.ended("not allowed", now));
+        deliveries.begin_anew(now);
+        assert!(!deliveries.ended("not allowed", now), "another client fails in the same way");
+        assert_eq!(deliveries.problem(false, now).unwrap(), "events are not delivered: not allowed");
+        assert!(deliveries.ended("fenced", now));
+        deliveries.acknowledged("a");
         deliveries.survey(0, now);
-        assert_eq!(deliveries.problem(PATIENCE, now), None);
+        assert_eq!(deliveries.problem(false, now), None);
+        assert!(deliveries.ended("fenced", now));
     }
 }

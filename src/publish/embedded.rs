@@ -119,6 +119,15 @@ impl EmbeddedBroker {
         self.ask(move |cluster| cluster.request_errors(RDKafkaApiKey::Produce, &vec![code; times]))
     }
 
+    /// Refuses the next clients that ask to be a producer.
+    ///
+    /// # Errors
+    /// When the broker's thread has ended.
+    pub fn refuse_producers(&self, times: usize) -> Result<(), EmbeddedError> {
+        let code = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        self.ask(move |cluster| cluster.request_errors(RDKafkaApiKey::InitProducerId, &vec![code; times]))
+    }
+
     fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Cluster) -> T + Send + 'static,

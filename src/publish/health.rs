@@ -20,6 +20,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the producer may hold events without any outcome while others are spooled already.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How much longer than its request has waited for it an event may be in flight.
+const LATE: Duration = Duration::from_millis(500);
+
 /// The last known state of the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KafkaState {
@@ -91,19 +94,28 @@ impl Health {
 impl Core {
     /// Brokers that answer are not ready if nothing is delivered to them.
     fn with_deliveries(&self, state: KafkaState) -> KafkaState {
-        let delivered = self.shared.producer.deliveries().problem(SILENCE, Instant::now());
-        match delivered.filter(|_| state.ready && self.shared.metrics.lanes_open.get() > 0) {
+        if !state.ready {
+            return state;
+        }
+        let (now, deliveries) = (Instant::now(), self.shared.producer.deliveries());
+        let silent = self.shared.metrics.lanes_open.get() > 0 && deliveries.silent_for(now) > SILENCE;
+        let late = silent || !self.lanes.topics_later_than(LATE, now).is_empty();
+        match deliveries.problem(late, now) {
             Some(problem) => KafkaState { ready: false, problem: Some(problem), ..state },
             None => state,
         }
     }
 
-    /// The prober may know what the producer does not: that brokers have another address now, say. A producer that
-    /// is silent is made to ask for itself.
+    /// The prober may know what the producer does not: that brokers have another address now, say, or that a topic
+    /// may be written to. A producer to which brokers are silent, or some of them, is made to ask for itself.
     fn nudge(&self) {
-        if self.shared.producer.deliveries().silent_for(Instant::now()) > SILENCE {
-            for topic in self.lanes.used_topics() {
-                self.shared.producer.learn(&topic, TIMEOUT);
+        let now = Instant::now();
+        let producer = &self.shared.producer;
+        let silent = producer.deliveries().silent_for(now) > SILENCE;
+        let late = if silent { Vec::new() } else { self.lanes.topics_later_than(SILENCE, now) };
+        for topic in self.lanes.used_topics() {
+            if silent || late.contains(&topic) || producer.deliveries().has_failed(&topic) {
+                producer.learn(&topic, TIMEOUT);
             }
         }
     }

@@ -336,6 +336,12 @@ impl<P, R> Lane<P, R> {
         in_flight + suspects + burying + self.appending.len() + self.held.len()
     }
 
+    /// How long ago the oldest event in flight should have had its outcome.
+    pub fn late_for(&self, now: Instant) -> Duration {
+        let oldest = self.in_flight.values().next();
+        oldest.map_or(Duration::ZERO, |flight| now.saturating_duration_since(flight.facts.deadline))
+    }
+
     /// Number of the oldest event that is in the spool.
     pub fn oldest_stored(&self) -> Option<u64> {
         let in_flight = self.in_flight.iter().find(|(_, flight)| flight.copy == Copy::Stored).map(|(number, _)| number);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::lane::{Lane, RowFacts};
 use super::ledger::Job;
@@ -117,6 +117,13 @@ impl LanesByTopic {
     pub(super) fn used_topics(&self) -> Vec<Arc<str>> {
         let used = |lanes: &&LanesOfTopic| lanes.used.load(Ordering::Acquire) && lanes.there.load(Ordering::Acquire);
         self.topics.values().filter(used).map(|lanes| Arc::clone(&lanes.name)).collect()
+    }
+
+    /// Names of the topics that are there and have an event in flight for so much longer than it was given.
+    pub(super) fn topics_later_than(&self, late: Duration, now: Instant) -> Vec<Arc<str>> {
+        let is_late = |lane: &Arc<LockedLane>| lane.with(|lane, _| lane.late_for(now) > late);
+        let there = self.topics.values().filter(|lanes| lanes.there.load(Ordering::Acquire));
+        there.filter(|lanes| lanes.read().all().any(is_late)).map(|lanes| Arc::clone(&lanes.name)).collect()
     }
 
     /// Whether a topic that events went to is gone, is there again or has got other partitions.

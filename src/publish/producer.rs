@@ -2,7 +2,6 @@
 //!
 //! It knows no lanes. Whoever hands it a record hands it a [`Fate`] too, which hears what has become of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -53,7 +52,6 @@ pub(super) enum SendError {
 pub(super) struct Callbacks<F> {
     metrics: Arc<Metrics>,
     deliveries: Arc<Deliveries>,
-    failed_for_good: AtomicBool,
     fates: std::marker::PhantomData<fn(F)>,
 }
 
@@ -63,7 +61,6 @@ impl<F: Fate> ClientContext for Callbacks<F> {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.note(&error);
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             self.deliveries.complained(reason_of(reason));
         }
@@ -86,9 +83,9 @@ impl<F: Fate> ProducerContext for Callbacks<F> {
                 self.metrics.delivery_failed("ImplicitAcknowledgement".to_owned());
                 fate.failed(now);
             }
-            Ok(_) => {
+            Ok(message) => {
                 let since = fate.since();
-                self.deliveries.acknowledged();
+                self.deliveries.acknowledged(message.topic());
                 fate.acknowledged(now);
                 self.metrics.publish_duration.observe((now - since).as_secs_f64());
             }
@@ -99,26 +96,26 @@ impl<F: Fate> ProducerContext for Callbacks<F> {
 
 impl<F: Fate> Callbacks<F> {
     fn failed(&self, error: &KafkaError, message: &BorrowedMessage<'_>, fate: Box<F>, now: Instant) {
-        self.note(error);
         if let Some(reason) = refusal(error) {
             let value = message.payload().unwrap_or_default().to_vec();
             return fate.refused(Refusal { value, reason }, now);
         }
         tracing::debug!(%error, topic = message.topic(), "a record was not delivered");
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
-        // What is purged was not tried.
-        if !matches!(code.as_str(), "PurgeQueue" | "PurgeInflight") {
-            let word = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-            self.deliveries.failed(word, now);
-        }
+        self.note(error, message.topic(), now);
         self.metrics.delivery_failed(code);
         fate.failed(now);
     }
 
-    /// After a fatal error the client takes and delivers nothing any more, and has to be replaced.
-    fn note(&self, error: &KafkaError) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.failed_for_good.store(true, Ordering::Release);
+    /// Takes note of a failure that says something about a topic and that nobody else tells: what is purged was not
+    /// tried, whether the topic is there is asked elsewhere, and so is why the client has failed for good.
+    fn note(&self, error: &KafkaError, topic: &str, now: Instant) {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::QueueFull | Code::PurgeQueue | Code::PurgeInflight | Code::Fatal) => {}
+            Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {}
+            Some(code) => self.deliveries.failed(topic, code.to_string(), now),
+            None => self.deliveries.failed(topic, error.to_string(), now),
         }
     }
 }
@@ -175,17 +172,17 @@ impl<F: Fate> Producer<F> {
             match refusal(&error) {
                 Some(reason) => SendError::Refused(reason),
                 None => {
-                    client.context().note(&error);
-                    tracing::debug!(%error, "the Kafka client takes no record");
+                    tracing::debug!(%error, topic, "the Kafka client takes no record");
+                    client.context().note(&error, topic, Instant::now());
                     SendError::Unavailable
                 }
             }
         })
     }
 
-    /// Whether the client has failed for good.
-    pub(super) fn has_failed(&self) -> bool {
-        self.current().context().failed_for_good.load(Ordering::Acquire)
+    /// Why the client has failed for good, if it has: it takes and delivers nothing any more then.
+    pub(super) fn end(&self) -> Option<String> {
+        self.current().client().fatal_error().map(|(_, reason)| reason)
     }
 
     /// Puts a new client in the place of one that has failed for good or is stuck. Everything that the old one held
@@ -232,8 +229,8 @@ fn connect<F: Fate>(
     metrics: &Arc<Metrics>,
     deliveries: &Arc<Deliveries>,
 ) -> Result<Client<F>, StartError> {
-    let (metrics, deliveries, failed_for_good) = (Arc::clone(metrics), Arc::clone(deliveries), AtomicBool::new(false));
-    let callbacks = Callbacks { metrics, deliveries, failed_for_good, fates: std::marker::PhantomData };
+    let (metrics, deliveries) = (Arc::clone(metrics), Arc::clone(deliveries));
+    let callbacks = Callbacks { metrics, deliveries, fates: std::marker::PhantomData };
     producer_config(settings).create_with_context(callbacks).map_err(StartError::Configuration)
 }
 

@@ -22,6 +22,11 @@ const SURVEY: Duration = Duration::from_millis(250);
 const STUCK: Duration = Duration::from_secs(10);
 const STUCK_AT_MOST: Duration = Duration::from_secs(320);
 
+/// How long a client that has failed for good stays, if another one failed just before: at first, and at most. That
+/// is less than its failure is remembered for, so that readiness does not come and go.
+const FAILED: Duration = Duration::from_secs(1);
+const FAILED_AT_MOST: Duration = Duration::from_secs(16);
+
 /// How long the lanes leave a new client alone after the old one has failed for good.
 const RESTED: Duration = Duration::from_secs(1);
 
@@ -52,35 +57,46 @@ impl Upkeep {
 }
 
 fn keep_up(core: &Core, stopped: &Receiver<()>) {
-    let (mut spooling_before, mut survey_at, mut stuck_after) = (0, Instant::now(), STUCK);
+    let (mut announced, mut survey_at) = (false, Instant::now());
+    let mut mending = Mending { stuck_after: STUCK, failed_pause: FAILED, replace_at: Instant::now() };
     while matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
         let now = Instant::now();
         core.shared.numbers_after(number_of_now());
         let spooling = core.tick(now);
         core.shared.metrics.lanes_open.set(spooling);
-        announce(spooling_before, spooling);
-        spooling_before = spooling;
+        core.announce(&mut announced, spooling, now);
         if survey_at <= now {
             core.survey(now);
-            stuck_after = core.mend_producer(stuck_after, now);
+            core.mend_producer(&mut mending, now);
             survey_at = now + SURVEY;
         }
     }
 }
 
-/// Tells once that Kafka does not keep up, and once that it does again.
-fn announce(before: i64, open: i64) {
-    match (before, open) {
-        (0, 1..) => tracing::warn!(
-            partitions = open,
-            "Kafka does not take events in time; they go to the spool, and strict sources get 503"
-        ),
-        (1.., 0) => tracing::info!("events go to Kafka again"),
-        _ => {}
-    }
+/// When the client is replaced, should it have failed for good or be stuck: later each time, until something is
+/// delivered.
+#[derive(Debug)]
+struct Mending {
+    stuck_after: Duration,
+    failed_pause: Duration,
+    replace_at: Instant,
 }
 
 impl Core {
+    /// Tells once that Kafka takes no events, and once that it takes them again. Lanes without a spool try again with
+    /// each event, which alone means nothing.
+    fn announce(&self, announced: &mut bool, spooling: i64, now: Instant) {
+        let problem = || self.shared.producer.deliveries().problem(false, now);
+        if spooling > 0 && !*announced {
+            *announced = true;
+            let cause = problem().unwrap_or_else(|| "events are not acknowledged in time".to_owned());
+            tracing::warn!(partitions = spooling, cause, "Kafka takes no events now; {WITHOUT_KAFKA}");
+        } else if spooling == 0 && *announced && problem().is_none() {
+            *announced = false;
+            tracing::info!("events go to Kafka again");
+        }
+    }
+
     /// Gives every lane the time, and counts those whose events go to the spool.
     fn tick(&self, now: Instant) -> i64 {
         let mut spooling = 0;
@@ -107,32 +123,52 @@ impl Core {
         self.shared.producer.deliveries().survey(waiting, now);
     }
 
-    /// Replaces a client that has failed for good, and one that is stuck. Tells after what time the next one is taken
-    /// for stuck.
-    fn mend_producer(&self, stuck_after: Duration, now: Instant) -> Duration {
-        let silent_for = self.shared.producer.deliveries().silent_for(now);
-        if self.shared.producer.has_failed() {
-            tracing::error!("the Kafka client has failed for good");
-            self.replace_producer();
-        } else if silent_for > stuck_after && self.shared.brokers_answer.load(Ordering::Acquire) {
+    /// Replaces a client that has failed for good, and one that is stuck.
+    fn mend_producer(&self, mending: &mut Mending, now: Instant) {
+        let (producer, deliveries) = (&self.shared.producer, self.shared.producer.deliveries());
+        let silent_for = deliveries.silent_for(now);
+        if let Some(cause) = producer.end() {
+            if deliveries.ended(&cause, now) {
+                tracing::error!(cause, "the Kafka client has failed for good, and is replaced; {WITHOUT_KAFKA}");
+            }
+            self.replace_failed(mending, now);
+        } else if silent_for > mending.stuck_after && self.shared.brokers_answer.load(Ordering::Acquire) {
             let silent_ms = u64::try_from(silent_for.as_millis()).unwrap_or(u64::MAX);
-            tracing::error!(silent_ms, "the brokers are well, and the Kafka client gets no answer to any event");
+            tracing::error!(
+                silent_ms,
+                "the brokers are well, and the Kafka client, which gets no answer to any event, is replaced"
+            );
             self.replace_producer();
-            return (stuck_after * 2).min(STUCK_AT_MOST);
+            mending.stuck_after = (mending.stuck_after * 2).min(STUCK_AT_MOST);
+        } else if silent_for.is_zero()
+            && deliveries.problem(false, now).is_none()
+            && self.shared.metrics.lanes_open.get() == 0
+        {
+            (mending.stuck_after, mending.failed_pause) = (STUCK, FAILED);
         }
-        let delivers = self.shared.producer.deliveries().problem(stuck_after, now).is_none() && silent_for.is_zero();
-        if delivers && self.shared.metrics.lanes_open.get() == 0 { STUCK } else { stuck_after }
+    }
+
+    /// What has made a client fail may make the next one fail too, such as a permission that is missing.
+    fn replace_failed(&self, mending: &mut Mending, now: Instant) {
+        if now < mending.replace_at {
+            return;
+        }
+        self.replace_producer();
+        mending.replace_at = now + mending.failed_pause;
+        mending.failed_pause = (mending.failed_pause * 2).min(FAILED_AT_MOST);
     }
 
     /// A client that has failed for good or is stuck delivers nothing any more. The lanes spool meanwhile, a new one
     /// takes its place, and what the old one held lands and goes to the spool.
     fn replace_producer(&self) {
-        tracing::warn!("the Kafka client is replaced; events go to the spool meanwhile");
         let retry_at = Instant::now() + RESTED;
         self.lanes.each(|lane| lane.with(|lane, out| lane.spool_from_now_on(retry_at, out)));
         match self.shared.producer.replace() {
-            Ok(()) => tracing::info!("the Kafka client has been replaced"),
+            Ok(()) => tracing::debug!("the Kafka client has been replaced"),
             Err(error) => tracing::error!(%error, "the Kafka client could not be replaced; it is tried again"),
         }
     }
 }
+
+/// What becomes of events meanwhile.
+const WITHOUT_KAFKA: &str = "the spool keeps events of sources that use it, and webhooks of strict ones get 503";

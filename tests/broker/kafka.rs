@@ -12,6 +12,7 @@
     reason = "a broken environment leaves a test nothing to do but stop and say what is wrong"
 )]
 
+mod access;
 mod locate;
 mod node;
 mod probe;
@@ -24,6 +25,7 @@ use std::{
 
 use tempfile::TempDir;
 
+pub(crate) use access::{On, To};
 use locate::Runtime;
 pub(crate) use node::free_port;
 use node::{Endpoints, Node, Security};
@@ -123,6 +125,13 @@ impl KafkaCluster {
     /// Takes such a value back.
     pub(crate) fn drop_property(&mut self, broker: usize, name: &str) {
         self.node(broker).drop_property(name);
+    }
+
+    /// Lets a user of the listener with SASL do something, where an authorizer asks for it.
+    pub(crate) fn allow(&self, user: &str, to: To, on: On<'_>) {
+        let port = self.nodes.iter().find_map(|node| node.port(Security::Plaintext));
+        let allowed = access::allow(port.expect("every broker has this listener"), user, to, on);
+        allowed.expect("the broker takes the rule");
     }
 
     /// Freezes a broker (SIGSTOP): its connections stay open and nothing answers on them.

@@ -5,6 +5,7 @@
 mod kafka;
 mod service;
 
+mod access;
 mod cluster;
 mod crash;
 mod examples;

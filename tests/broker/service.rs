@@ -1,6 +1,6 @@
 //! A running service in front of a real cluster, and Vonage as its caller.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -104,13 +104,15 @@ impl Service {
 
     /// Waits until the service tells this of Kafka.
     pub(crate) async fn wait_for_problem(&self, words: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let (deadline, mut told) = (Instant::now() + PATIENCE, BTreeSet::new());
         loop {
             let state = self.state().await;
-            if state["kafka"]["problem"].as_str().is_some_and(|problem| problem.contains(words)) {
+            let problem = state["kafka"]["problem"].as_str().unwrap_or("nothing");
+            if problem.contains(words) {
                 return;
             }
-            assert!(Instant::now() < deadline, "never told {words}: {state}");
+            told.insert(problem.to_owned());
+            assert!(Instant::now() < deadline, "never told {words}, but {told:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -10,6 +10,7 @@ mod conformance;
 mod connections;
 mod consumers;
 mod dead_letters;
+mod delivered;
 mod doors;
 mod duplicates;
 mod heads;

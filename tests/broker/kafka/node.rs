@@ -141,6 +141,10 @@ impl Node {
         self.endpoints.port(security).map(|port| format!("127.0.0.1:{port}"))
     }
 
+    pub(super) fn port(&self, security: Security) -> Option<u16> {
+        self.endpoints.port(security)
+    }
+
     /// Whether it runs and is not paused, and so should answer.
     pub(super) fn is_active(&self) -> bool {
         self.process.is_some() && !self.paused

@@ -49,7 +49,7 @@ fn broker_id(fields: &mut Fields<'_>) -> io::Result<i32> {
     Ok(id)
 }
 
-fn exchange(port: u16, api: i16, version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) fn exchange(port: u16, api: i16, version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
@@ -86,7 +86,7 @@ fn read_answer(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// What is left of an answer, read from the front.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
@@ -95,12 +95,12 @@ impl<'a> Fields<'a> {
         Ok(head)
     }
 
-    fn int16(&mut self) -> io::Result<i16> {
+    pub(super) fn int16(&mut self) -> io::Result<i16> {
         let bytes = self.take(2)?.try_into().map_err(io::Error::other)?;
         Ok(i16::from_be_bytes(bytes))
     }
 
-    fn int32(&mut self) -> io::Result<i32> {
+    pub(super) fn int32(&mut self) -> io::Result<i32> {
         let bytes = self.take(4)?.try_into().map_err(io::Error::other)?;
         Ok(i32::from_be_bytes(bytes))
     }

@@ -1,0 +1,72 @@
+//! A user who may not do everything.
+
+use std::time::{Duration, Instant};
+
+use trunkline::publish::topics;
+
+use crate::kafka::{ClusterOptions, KafkaCluster, On, To};
+use crate::service::{Service, blocking, kafka_settings, status};
+
+const USER: &str = "trunkline";
+const PASSWORD: &str = "an-invented-password";
+const STRICT: &str = "on_kafka_down = \"strict\"";
+
+/// A cluster in which users may do what they have been allowed to, and clients without a name everything.
+fn guarded() -> KafkaCluster {
+    let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    let properties = [("authorizer.class.name", authorizer), ("super.users", "User:ANONYMOUS")];
+    KafkaCluster::start(ClusterOptions {
+        properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        sasl_plain: Some((USER.to_owned(), PASSWORD.to_owned())),
+        ..ClusterOptions::default()
+    })
+}
+
+/// The same with all topics.
+async fn guarded_with_topics() -> KafkaCluster {
+    let cluster = blocking(guarded);
+    topics::create_missing(&kafka_settings(&cluster.bootstrap_servers(), "")).await.unwrap();
+    cluster
+}
+
+/// How the user signs in.
+fn signed_in() -> String {
+    format!(
+        "ack_timeout_ms = 2000\n[kafka.properties]\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"PLAIN\"\n\
+         \"sasl.username\" = \"{USER}\"\n\"sasl.password\" = \"{PASSWORD}\"\n"
+    )
+}
+
+/// Waits until the service is not ready for a reason that has these words.
+async fn assert_refused_soon(service: &Service, words: &str) {
+    let failed = Instant::now();
+    service.wait_for_problem(words).await;
+    service.wait_for_readiness(503).await;
+    assert!(failed.elapsed() < Duration::from_secs(3), "{:?}", failed.elapsed());
+    assert_eq!(service.metric("trunkline_ready").await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_source_that_may_not_write_to_its_topic_is_not_ready_until_it_may() {
+    let cluster = guarded_with_topics().await;
+    cluster.allow(USER, To::Describe, On::TopicsFrom("telecom."));
+    cluster.allow(USER, To::Write, On::Topic("telecom.call-event.v1"));
+    let service = Service::start_ready(&cluster.sasl_bootstrap_servers(), &signed_in(), STRICT).await;
+    assert_eq!(service.post(&status("refused", "delivered")).await, 503);
+    assert_refused_soon(&service, "Topic authorization failed").await;
+    cluster.allow(USER, To::Write, On::TopicsFrom("telecom."));
+    service.post_until_taken(&status("allowed", "delivered")).await;
+    service.wait_for_readiness(200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_written_is_kept_and_written_as_soon_as_it_may() {
+    let cluster = guarded_with_topics().await;
+    cluster.allow(USER, To::Describe, On::TopicsFrom("telecom."));
+    let service = Service::start(&cluster.sasl_bootstrap_servers(), &signed_in(), "").await;
+    assert_eq!(service.post(&status("kept", "delivered")).await, 200);
+    service.wait_until_kafka_is(false).await;
+    assert_eq!(service.readiness().await, 200, "the spool takes it");
+    cluster.allow(USER, To::Write, On::TopicsFrom("telecom."));
+    service.wait_until_drained().await;
+}
