@@ -16,11 +16,23 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Resolves `env:NAME`, `file:PATH` (a trailing line break is cut) or the text itself.
+    /// Resolves what may not be empty.
     ///
     /// # Errors
     /// A sentence that says what is missing. It never contains the secret.
     pub fn resolve(written: &str, environment: &Environment) -> Result<Self, String> {
+        let secret = Self::read(written, environment)?;
+        match secret.is_empty() {
+            true => Err(format!("the secret ({}) is empty; an empty secret would let everybody in", secret.origin)),
+            false => Ok(secret),
+        }
+    }
+
+    /// Reads `env:NAME`, `file:PATH` (a trailing line break is cut) or the text itself.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing. It never contains the secret.
+    pub fn read(written: &str, environment: &Environment) -> Result<Self, String> {
         let (text, origin) = if let Some(name) = written.strip_prefix("env:") {
             let value = environment.get(name);
             (value.cloned().ok_or_else(|| format!("the environment variable {name} is not set"))?, written.to_owned())
@@ -31,10 +43,7 @@ impl Secret {
         } else {
             (written.to_owned(), "text".to_owned())
         };
-        match text.is_empty() {
-            true => Err(format!("the secret ({origin}) is empty; an empty secret would let everybody in")),
-            false => Ok(Self { value: text.into(), origin }),
-        }
+        Ok(Self { value: text.into(), origin })
     }
 
     /// Whether the secret stands in the configuration itself.
@@ -47,7 +56,7 @@ impl Secret {
         self.value.expose_secret().len()
     }
 
-    /// Never true of a resolved secret.
+    /// Whether there is nothing, which is never true of a resolved secret.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

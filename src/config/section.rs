@@ -38,10 +38,24 @@ impl<'e> Report<'e> {
 
     /// Resolves a secret, and remembers the variable that it comes from.
     fn resolve(&self, written: &str) -> Result<Secret, String> {
+        self.refer(written);
+        Secret::resolve(written, self.environment)
+    }
+
+    /// Reads the value of a property, which may be empty if it is no secret.
+    fn read_property(&self, name: &str, written: &str) -> Result<Secret, String> {
+        self.refer(written);
+        let secret = Secret::read(written, self.environment)?;
+        match secret.is_empty() && names_a_secret(name) {
+            true => Err(format!("the secret ({}) is empty", secret.origin)),
+            false => Ok(secret),
+        }
+    }
+
+    fn refer(&self, written: &str) {
         if let Some(name) = written.strip_prefix("env:") {
             self.referred.borrow_mut().insert(name.to_owned());
         }
-        Secret::resolve(written, self.environment)
     }
 
     /// Warns of variables that look like ours and are used for nothing: most likely mistyped keys.
@@ -315,7 +329,7 @@ impl<'r> Section<'r> {
                 return None;
             }
         };
-        let secret = match self.report.resolve(&text) {
+        let secret = match self.report.read_property(&name, &text) {
             Ok(secret) => secret,
             Err(message) => {
                 self.problem(&name, message);
@@ -441,7 +455,8 @@ fn redacted(secret: &Secret) -> String {
     format!("\"***\"  # from {}", secret.origin)
 }
 
-fn names_a_secret(name: &str) -> bool {
+/// Whether a property of this name holds what nobody may read.
+pub(crate) fn names_a_secret(name: &str) -> bool {
     ["password", "secret", "token", "pem", "jaas", "oauthbearer.config"].iter().any(|word| name.contains(word))
 }
 

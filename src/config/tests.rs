@@ -100,6 +100,16 @@ fn every_owned_property_is_refused_by_name() {
 }
 
 #[test]
+fn a_property_may_be_empty_if_it_is_no_secret() {
+    let with = |properties: &str| format!("{SOURCE}\n[kafka.properties]\n{properties}\n");
+    let found = problems(&with("\"client.id\" = \"\"\n\"sasl.password\" = \"\""));
+    assert_eq!(found.iter().filter(|problem| problem.contains("kafka.properties")).count(), 1, "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains("sasl.password: the secret (text) is empty")), "{found:?}");
+    let loaded = load_with(&with("\"client.id\" = \"env:NOTHING\""), &[("NOTHING", "")]).unwrap();
+    assert!(loaded.settings.kafka.properties[0].1.is_empty());
+}
+
+#[test]
 fn a_source_must_verify_or_say_that_it_does_not() {
     let source = |keys: &str| format!("[[sources]]\nname = \"a\"\nprovider = \"vonage\"\naccount_id = \"x\"\n{keys}");
     assert!(problems(&source(""))[0].contains("the source verifies nothing"));
