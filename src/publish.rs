@@ -9,8 +9,8 @@
 //! the record goes to Kafka's client (`producer`) or to the spool (`ledger`), and when what was
 //! spooled goes to Kafka. `upkeep` gives the lanes the time and mends what has broken.
 //!
-//! The modules know only those before them: `waking`, `dedup`, `memory`, `lane`, `parcel`, `client`, `deliveries`,
-//! `producer`, `ledger`, `locked_lane`, `lanes_by_topic`, and this one with what serves it.
+//! The modules know only those before them: `waking`, `dedup`, `memory`, `lane`, `parcel`, `cause`, `client`,
+//! `deliveries`, `producer`, `ledger`, `locked_lane`, `lanes_by_topic`, and this one with what serves it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+mod cause;
 pub mod client;
 pub mod dead_letter;
 pub mod dedup;

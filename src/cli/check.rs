@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Context, output};
 use crate::config::{KafkaSettings, Loaded};
 use crate::http;
-use crate::publish::client;
+use crate::publish::client::{self, Unusable};
 use crate::publish::topics::{self, TopicState};
 
 /// Check the configuration and print it resolved, secrets redacted
@@ -79,12 +79,12 @@ async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>
 }
 
 fn problem_of(state: &TopicState, created_at_start: bool) -> Option<String> {
-    match state.partitions {
-        0 if created_at_start => {
+    match state.unusable? {
+        Unusable::Missing if created_at_start => {
             output::line(&format!("# {} is not there yet; `trunkline serve` creates it", state.name));
             None
         }
-        0 => Some(format!("{}: is not there; create it with `trunkline topics --create`", state.name)),
-        _ => None,
+        Unusable::Missing => Some(format!("{}: is not there; create it with `trunkline topics --create`", state.name)),
+        refused @ Unusable::Refused(_) => Some(format!("{}: {refused}", state.name)),
     }
 }

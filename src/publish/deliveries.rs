@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::cause::Cause;
+
 /// After this time a failure says nothing any more. Otherwise a service that gets no traffic because it is not
 /// ready could never become ready again.
 const REMEMBERED: Duration = Duration::from_secs(30);
@@ -19,6 +21,8 @@ pub(super) struct Deliveries {
     /// How many failures are remembered, so that acknowledgements need no lock while there are none.
     remembered: AtomicUsize,
     state: Mutex<State>,
+    /// What the client says about its connections.
+    cause: Cause,
 }
 
 #[derive(Debug)]
@@ -31,24 +35,22 @@ struct State {
     failures: BTreeMap<String, (String, Instant)>,
     /// Why the client has failed for good, and when that was seen last, unless something was acknowledged since.
     end: Option<(String, Instant)>,
-    /// What the client has last said about its connections since the last acknowledgement.
-    cause: Option<String>,
 }
 
 impl Deliveries {
     pub(super) fn new(now: Instant) -> Self {
-        let state = State { waiting: 0, silent_since: now, failures: BTreeMap::new(), end: None, cause: None };
+        let state = State { waiting: 0, silent_since: now, failures: BTreeMap::new(), end: None };
         let (acknowledged, failed, remembered) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { acknowledged, failed, remembered, state: Mutex::new(state) }
+        Self { acknowledged, failed, remembered, state: Mutex::new(state), cause: Cause::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the client says about its connections.
-    pub(super) fn complained(&self, cause: String) {
-        self.lock().cause = Some(cause);
+    /// What the client says about its connections, until something is acknowledged.
+    pub(super) fn cause(&self) -> &Cause {
+        &self.cause
     }
 
     /// The client has failed for good. Tells whether that is news.
@@ -73,7 +75,8 @@ impl Deliveries {
             state.silent_since = now;
         }
         if acknowledged {
-            (state.end, state.cause) = (None, None);
+            state.end = None;
+            self.cause.forget();
         }
         state.waiting = waiting;
     }
@@ -117,7 +120,7 @@ impl Deliveries {
         if let Some((topic, (word, _))) = state.failures.iter().find(|(_, (_, at))| !is_over(*at, now)) {
             return Some(format!("events are not delivered to {topic}: {word}"));
         }
-        let cause = state.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause = self.cause.told().map(|cause| format!(": {cause}")).unwrap_or_default();
         late.then(|| format!("events are not acknowledged{cause}"))
     }
 }
@@ -149,7 +152,7 @@ mod tests {
     fn what_the_client_says_is_the_cause_for_late_events_alone_and_until_something_is_acknowledged() {
         let now = Instant::now();
         let deliveries = Deliveries::new(now);
-        deliveries.complained("connection refused".to_owned());
+        deliveries.cause().hear("connection refused", now);
         assert_eq!(deliveries.problem(false, now), None);
         assert_eq!(deliveries.problem(true, now).unwrap(), "events are not acknowledged: connection refused");
         deliveries.acknowledged("a");

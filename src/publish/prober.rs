@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::producer::Producer as _;
 
-use super::client::{Listening, StartError, ask, client_config};
+use super::cause::Cause;
+use super::client::{Asking, StartError, ask, asking, there};
 use crate::config::KafkaSettings;
-
-type Client = ThreadedProducer<Listening>;
 
 /// Asks about topics. librdkafka serves the partitions of every topic that a client has asked about in
 /// turn, and begins a turn anywhere among them: were the producer to ask, its few busy partitions would be
@@ -19,7 +18,8 @@ type Client = ThreadedProducer<Listening>;
 /// answer several times in a row is replaced.
 pub(super) struct Prober {
     settings: KafkaSettings,
-    client: Mutex<Arc<Client>>,
+    client: Mutex<Arc<Asking>>,
+    cause: Arc<Cause>,
     unanswered: AtomicU32,
 }
 
@@ -28,8 +28,9 @@ const UNANSWERED_AT_MOST: u32 = 4;
 
 impl Prober {
     pub(super) fn start(settings: &KafkaSettings) -> Result<Self, StartError> {
-        let client = Mutex::new(Arc::new(connect(settings)?));
-        Ok(Self { settings: settings.clone(), client, unanswered: AtomicU32::new(0) })
+        let cause = Arc::new(Cause::default());
+        let client = Mutex::new(Arc::new(asking(settings, &cause)?));
+        Ok(Self { settings: settings.clone(), client, cause, unanswered: AtomicU32::new(0) })
     }
 
     /// Partitions of each topic and the number of brokers, if every topic can be written to.
@@ -39,7 +40,7 @@ impl Prober {
         for topic in topics {
             if let Err(problem) = probe.look_at(&client, topic, timeout) {
                 if probe.brokers == 0 {
-                    probe.problem = Some(client.context().take_reason().unwrap_or(problem));
+                    probe.problem = Some(self.cause.told().unwrap_or(problem));
                     break;
                 }
                 probe.problem.get_or_insert(problem);
@@ -51,19 +52,16 @@ impl Prober {
 
     fn note_answer(&self, answered: bool) {
         if answered {
+            self.cause.forget();
             self.unanswered.store(0, Ordering::Release);
         } else if self.unanswered.fetch_add(1, Ordering::AcqRel) + 1 >= UNANSWERED_AT_MOST {
             self.unanswered.store(0, Ordering::Release);
-            match connect(&self.settings) {
+            match asking(&self.settings, &self.cause) {
                 Ok(fresh) => *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh),
                 Err(error) => tracing::warn!(%error, "no other client could be made to ask the brokers"),
             }
         }
     }
-}
-
-fn connect(settings: &KafkaSettings) -> Result<Client, StartError> {
-    client_config(settings).create_with_context(Listening::default()).map_err(StartError::Configuration)
 }
 
 impl std::fmt::Debug for Prober {
@@ -83,13 +81,13 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    fn look_at(&mut self, client: &ThreadedProducer<Listening>, topic: &str, timeout: Duration) -> Result<(), String> {
+    fn look_at(&mut self, client: &Asking, topic: &str, timeout: Duration) -> Result<(), String> {
         let metadata = ask(timeout, |timeout| client.client().fetch_metadata(Some(topic), timeout))
             .map_err(|error| error.to_string())?;
         self.brokers = metadata.brokers().len();
-        let found = metadata.topics().first().filter(|found| found.error().is_none());
-        self.partitions.push((topic.to_owned(), found.map_or(0, |found| found.partitions().len())));
-        let found = found.ok_or_else(|| format!("the topic {topic} is not there"))?;
+        let found = there(&metadata);
+        self.partitions.push((topic.to_owned(), found.as_ref().map_or(0, |found| found.partitions().len())));
+        let found = found.map_err(|reason| format!("the topic {topic} {reason}"))?;
         match found.partitions().iter().any(|partition| partition.leader() < 0) {
             true => Err(format!("the topic {topic} has a partition without a leader")),
             false => Ok(()),

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 
-use super::client::{StartError, ask, log_client, producer_config, reason_of};
+use super::client::{StartError, ask, log_client, not_accepted, note_error, note_failure, producer_config};
 use super::deliveries::Deliveries;
 use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
@@ -57,14 +57,12 @@ pub(super) struct Callbacks<F> {
 
 impl<F: Fate> ClientContext for Callbacks<F> {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        note_failure(self.deliveries.cause(), fac, log_message);
         log_client(level, fac, log_message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.deliveries.complained(reason_of(reason));
-        }
-        tracing::debug!(%error, reason, "the Kafka client reports an error");
+        note_error(self.deliveries.cause(), &error, reason);
     }
 }
 
@@ -231,7 +229,8 @@ fn connect<F: Fate>(
 ) -> Result<Client<F>, StartError> {
     let (metrics, deliveries) = (Arc::clone(metrics), Arc::clone(deliveries));
     let callbacks = Callbacks { metrics, deliveries, fates: std::marker::PhantomData };
-    producer_config(settings).create_with_context(callbacks).map_err(StartError::Configuration)
+    let client = producer_config(settings).create_with_context(callbacks);
+    client.map_err(|error| not_accepted(settings, &error))
 }
 
 /// Gives back everything that a client holds. Its events land as failed, and are kept elsewhere.

@@ -1,15 +1,16 @@
 //! Reading topics back: for `trunkline tail`, for replays and the tests. Joins no group and commits nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
-use super::client::{self, Quiet};
+use super::client::{self, Listening, StartError, Unusable};
 use crate::config::KafkaSettings;
 use crate::event::time::Time;
 
@@ -49,22 +50,25 @@ pub struct ReadRecord {
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// No client.
-    #[error("the Kafka client could not be made")]
-    Client(#[source] KafkaError),
+    #[error(transparent)]
+    Client(#[from] StartError),
     /// No answer.
-    #[error("no broker answers at {0}")]
-    Unreachable(String, #[source] KafkaError),
+    #[error("no broker answers at {0}: {1}")]
+    Unreachable(String, String),
     /// A topic is missing.
     #[error("the topic {0} is not there")]
     NoTopic(String),
+    /// A topic that brokers do not let be read.
+    #[error("the topic {0} {1}")]
+    Unusable(String, Unusable),
     /// Reading failed on the way.
-    #[error("reading failed")]
-    Reading(#[source] KafkaError),
+    #[error("reading failed: {0}")]
+    Reading(KafkaError),
 }
 
 /// Reads topics from a place on.
 pub struct Reader {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Listening>,
     /// The partitions of which records are outstanding that were there at the start, and where each
     /// one ended then.
     outstanding: HashMap<(String, i32), i64>,
@@ -82,10 +86,12 @@ impl Reader {
         config.set("fetch.wait.max.ms", "100");
         // Records wait in Kafka, not in our memory.
         config.set("queued.max.messages.kbytes", "8192");
-        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).map_err(ReadError::Client)?;
+        let consumer: BaseConsumer<Listening> = config
+            .create_with_context(Listening(Arc::default()))
+            .map_err(|error| client::not_accepted(settings, &error))?;
         let list = positions(&consumer, settings, topics, from)?;
         let outstanding = outstanding(&consumer, settings, &list)?;
-        consumer.assign(&list).map_err(ReadError::Client)?;
+        consumer.assign(&list).map_err(ReadError::Reading)?;
         Ok(Self { consumer, outstanding })
     }
 
@@ -132,8 +138,6 @@ impl Reader {
     }
 }
 
-impl ConsumerContext for Quiet {}
-
 impl std::fmt::Debug for Reader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Reader").field("outstanding", &self.outstanding.len()).finish_non_exhaustive()
@@ -141,12 +145,12 @@ impl std::fmt::Debug for Reader {
 }
 
 fn positions(
-    consumer: &BaseConsumer<Quiet>,
+    consumer: &BaseConsumer<Listening>,
     settings: &KafkaSettings,
     topics: &[String],
     from: From,
 ) -> Result<TopicPartitionList, ReadError> {
-    let unreachable = |error| ReadError::Unreachable(settings.bootstrap_servers.clone(), error);
+    let unreachable = |error| unreachable(consumer, settings, &error);
     let mut list = TopicPartitionList::new();
     let offset = match from {
         From::Beginning => Offset::Beginning,
@@ -158,14 +162,15 @@ fn positions(
     for topic in topics {
         let metadata =
             client::ask(TIMEOUT, |timeout| consumer.fetch_metadata(Some(topic), timeout)).map_err(unreachable)?;
-        let found = metadata.topics().first().filter(|found| found.error().is_none());
-        let found = match (found, from) {
-            // Of a topic that is not there yet the last records are none.
-            (None, From::Last(_)) => continue,
-            (found, _) => found.ok_or_else(|| ReadError::NoTopic(topic.clone()))?,
+        let found = match (client::there(&metadata), from) {
+            // Of a topic that is not there yet, or may not be read, the last records are none.
+            (Err(_), From::Last(_)) => continue,
+            (Err(Unusable::Missing), _) => return Err(ReadError::NoTopic(topic.clone())),
+            (Err(unusable), _) => return Err(ReadError::Unusable(topic.clone(), unusable)),
+            (Ok(found), _) => found,
         };
         for partition in found.partitions() {
-            list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Client)?;
+            list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Reading)?;
         }
     }
     match from {
@@ -177,10 +182,22 @@ fn positions(
     }
 }
 
+/// What the client knows of the cause has to be fetched from it.
+fn unreachable(consumer: &BaseConsumer<Listening>, settings: &KafkaSettings, error: &KafkaError) -> ReadError {
+    let mut events = MAX_EVENTS;
+    while events > 0 && consumer.poll(Duration::ZERO).is_some() {
+        events -= 1;
+    }
+    let cause = consumer.context().0.told().unwrap_or_else(|| error.to_string());
+    ReadError::Unreachable(settings.bootstrap_servers.clone(), cause)
+}
+
+const MAX_EVENTS: usize = 1000;
+
 /// So many records before each end, but not before the oldest record that is kept: a place that is out of range would
 /// be taken for the end.
 fn tails(
-    consumer: &BaseConsumer<Quiet>,
+    consumer: &BaseConsumer<Listening>,
     list: &TopicPartitionList,
     records: i64,
 ) -> Result<TopicPartitionList, KafkaError> {
@@ -195,7 +212,7 @@ fn tails(
 
 /// Where each partition ends now, as far as there is anything between the start and there.
 fn outstanding(
-    consumer: &BaseConsumer<Quiet>,
+    consumer: &BaseConsumer<Listening>,
     settings: &KafkaSettings,
     list: &TopicPartitionList,
 ) -> Result<HashMap<(String, i32), i64>, ReadError> {
@@ -203,7 +220,7 @@ fn outstanding(
     for element in list.elements() {
         let (topic, partition) = (element.topic(), element.partition());
         let ends = client::ask(TIMEOUT, |timeout| consumer.fetch_watermarks(topic, partition, timeout));
-        let (low, high) = ends.map_err(|error| ReadError::Unreachable(settings.bootstrap_servers.clone(), error))?;
+        let (low, high) = ends.map_err(|error| unreachable(consumer, settings, &error))?;
         let start = match element.offset() {
             Offset::Beginning => low,
             Offset::Offset(offset) => offset,

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataBroker;
-use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::metadata::{Metadata, MetadataBroker};
+use rdkafka::producer::Producer as _;
 use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
-use super::client;
+use super::cause::Cause;
+use super::client::{self, Asking, StartError, Unusable};
 use crate::config::KafkaSettings;
 use crate::event::kind::{self, Cleanup, RAW_TOPIC, TopicInfo};
 
@@ -23,16 +25,15 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Error)]
 pub enum TopicsError {
     /// No client.
-    #[error("the Kafka client could not be made")]
-    Client(#[source] KafkaError),
+    #[error(transparent)]
+    Client(#[from] StartError),
     /// No answer.
-    #[error("no broker answers at {servers}")]
+    #[error("no broker answers at {servers}: {cause}")]
     Unreachable {
         /// The configured servers.
         servers: String,
         /// What the client says.
-        #[source]
-        source: KafkaError,
+        cause: String,
     },
     /// A topic was not created.
     #[error("the topic {topic} could not be created ({code})")]
@@ -43,8 +44,8 @@ pub enum TopicsError {
         code: RDKafkaErrorCode,
     },
     /// The request to create topics failed.
-    #[error("the brokers did not carry out the request")]
-    Admin(#[source] KafkaError),
+    #[error("the brokers did not carry out the request: {0}")]
+    Admin(KafkaError),
 }
 
 /// One topic, wanted and found.
@@ -54,6 +55,8 @@ pub struct TopicState {
     pub info: &'static TopicInfo,
     /// Its full name.
     pub name: String,
+    /// Why the topic can not be used, if so.
+    pub unusable: Option<Unusable>,
     /// Partitions found; 0 if the topic is not there.
     pub partitions: usize,
     /// Replicas of its first partition.
@@ -160,9 +163,8 @@ pub fn look(settings: &KafkaSettings) -> Result<Vec<TopicState>, TopicsError> {
 /// # Errors
 /// When no broker answers.
 pub fn unreachable_brokers(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
-    let client: BaseProducer = client::client_config(settings).create().map_err(TopicsError::Client)?;
-    let metadata = client::ask(TIMEOUT, |timeout| client.client().fetch_metadata(None, timeout));
-    let metadata = metadata.map_err(|source| unreachable(settings, source))?;
+    let client = Asker::new(settings)?;
+    let metadata = client.ask(None)?;
     let reach = |broker: &MetadataBroker| {
         let (id, name) = (broker.id(), format!("{}:{}", broker.host(), broker.port()));
         let error = connect(&name).err()?;
@@ -186,17 +188,19 @@ fn look_at(
     settings: &KafkaSettings,
     topics: impl Iterator<Item = &'static TopicInfo>,
 ) -> Result<Vec<TopicState>, TopicsError> {
-    let client: BaseProducer = client::client_config(settings).create().map_err(TopicsError::Client)?;
+    let client = Asker::new(settings)?;
     let mut states = Vec::new();
     for info in topics {
         let name = full_name(settings, info);
-        let metadata = client::ask(TIMEOUT, |timeout| client.client().fetch_metadata(Some(&name), timeout));
-        let metadata = metadata.map_err(|source| unreachable(settings, source))?;
-        let found = metadata.topics().first().filter(|topic| topic.error().is_none());
+        let metadata = client.ask(Some(&name))?;
+        let (found, unusable) = match client::there(&metadata) {
+            Ok(found) => (Some(found), None),
+            Err(reason) => (None, Some(reason)),
+        };
         let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
         let replicas = partitions.first().map_or(0, |partition| partition.replicas().len());
         let (partitions, brokers) = (partitions.len(), metadata.brokers().len());
-        states.push(TopicState { info, name, partitions, replicas, brokers, settings: HashMap::new() });
+        states.push(TopicState { info, name, unusable, partitions, replicas, brokers, settings: HashMap::new() });
     }
     Ok(states)
 }
@@ -247,10 +251,8 @@ pub async fn create_missing_of(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let admin = admin(settings)?;
-    let metadata = client::ask(TIMEOUT, |timeout| admin.inner().fetch_metadata(None, timeout))
-        .map_err(|source| unreachable(settings, source))?;
-    create(&admin, &missing, metadata.brokers().len()).await
+    let brokers = missing.first().map_or(0, |state| state.brokers);
+    create(&admin(settings)?, &missing, brokers).await
 }
 
 async fn create(
@@ -296,13 +298,33 @@ fn new_topic<'t>(state: &'t TopicState, settings: &'t TopicSettings, replicas: i
 }
 
 fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
-    client::client_config(settings).create().map_err(TopicsError::Client)
+    let client = client::client_config(settings).create();
+    client.map_err(|error| client::not_accepted(settings, &error).into())
 }
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
 }
 
-fn unreachable(settings: &KafkaSettings, source: KafkaError) -> TopicsError {
-    TopicsError::Unreachable { servers: settings.bootstrap_servers.clone(), source }
+/// Asks about topics, and tells why nobody answers.
+struct Asker<'s> {
+    settings: &'s KafkaSettings,
+    cause: Arc<Cause>,
+    client: Asking,
+}
+
+impl<'s> Asker<'s> {
+    fn new(settings: &'s KafkaSettings) -> Result<Self, TopicsError> {
+        let cause = Arc::new(Cause::default());
+        let client = client::asking(settings, &cause)?;
+        Ok(Self { settings, cause, client })
+    }
+
+    fn ask(&self, topic: Option<&str>) -> Result<Metadata, TopicsError> {
+        let metadata = client::ask(TIMEOUT, |timeout| self.client.client().fetch_metadata(topic, timeout));
+        metadata.map_err(|error| TopicsError::Unreachable {
+            servers: self.settings.bootstrap_servers.clone(),
+            cause: self.cause.told().unwrap_or_else(|| error.to_string()),
+        })
+    }
 }

@@ -31,9 +31,13 @@ async fn guarded_with_topics() -> KafkaCluster {
 
 /// How the user signs in.
 fn signed_in() -> String {
+    signed_in_by("PLAIN", PASSWORD)
+}
+
+fn signed_in_by(mechanism: &str, password: &str) -> String {
     format!(
-        "ack_timeout_ms = 2000\n[kafka.properties]\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"PLAIN\"\n\
-         \"sasl.username\" = \"{USER}\"\n\"sasl.password\" = \"{PASSWORD}\"\n"
+        "ack_timeout_ms = 2000\n[kafka.properties]\n\"security.protocol\" = \"SASL_PLAINTEXT\"\n\
+         \"sasl.mechanism\" = \"{mechanism}\"\n\"sasl.username\" = \"{USER}\"\n\"sasl.password\" = \"{password}\"\n"
     )
 }
 
@@ -69,4 +73,22 @@ async fn what_may_not_be_written_is_kept_and_written_as_soon_as_it_may() {
     assert_eq!(service.readiness().await, 200, "the spool takes it");
     cluster.allow(USER, To::Write, On::TopicsFrom("telecom."));
     service.wait_until_drained().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_user_from_signing_in_is_told_with_what_helps_and_without_the_password() {
+    let cluster = blocking(guarded);
+    let servers = cluster.sasl_bootstrap_servers();
+    for (mechanism, password, words, remedy) in [
+        ("PLAIN", "another-invented-password", "Authentication failed", "see sasl.username and sasl.password"),
+        ("SCRAM-SHA-256", PASSWORD, "mechanism", "see sasl.mechanism"),
+    ] {
+        let kafka = signed_in_by(mechanism, password);
+        let checked = blocking(|| topics::look(&kafka_settings(&servers, &kafka))).unwrap_err().to_string();
+        assert!(checked.contains(words) && checked.contains(remedy) && !checked.contains(password), "{checked}");
+        let service = Service::start(&servers, &kafka, "").await;
+        service.wait_for_problem(words).await;
+        service.wait_for_problem(remedy).await;
+        assert!(!service.state().await.to_string().contains(password));
+    }
 }

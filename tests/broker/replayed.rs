@@ -81,6 +81,7 @@ async fn a_replay_makes_its_own_topic_and_a_second_one_does_nothing() {
     assert_eq!((copies.len(), copies.values().all(|copies| *copies == 2)), (20, true));
     assert_eq!(blocking(|| service.records("state.v1")).len(), 20);
     let mut state = [TopicState {
+        unusable: None,
         info: &STATE_TOPIC,
         name: "telecom.state.v1".to_owned(),
         partitions: 12,

@@ -193,7 +193,7 @@ async fn a_body_without_end_that_nobody_reads_is_given_up() {
 }
 
 /// Made for this test, and valid for nobody.
-const CERTIFICATE: &str = "\
+pub(crate) const CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBpDCCAUugAwIBAgIUG0aNqLHieLJmDugNranOp3O0tmAwCgYIKoZIzj0EAwIw
 GTEXMBUGA1UEAwwOdHJ1bmtsaW5lLnRlc3QwIBcNMjYxMTI4MDUyMzE1WhgPMjEy
@@ -208,7 +208,7 @@ kMCWcLo+AiBCQTYolx6kxIPufT2brumjplaFEO9ITxMZiVxorAGyLw==
 ";
 
 /// Its key, which guards nothing.
-const KEY: &str = "\
+pub(crate) const KEY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaDdFDLI61WQIw3qS
 o+170d9HGQ4sVBrkN9mD0SeBcSihRANCAARSWOtMqPLTwZPLZ8C241CboxjSHX5m

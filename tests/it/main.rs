@@ -6,6 +6,7 @@ mod harness;
 
 mod accepted;
 mod bodies;
+mod causes;
 mod conformance;
 mod connections;
 mod consumers;

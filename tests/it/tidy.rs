@@ -53,12 +53,13 @@ fn each_outside_world_has_one_owner() {
 }
 
 /// What an event passes through, from what knows nothing to what knows all of them.
-const PUBLISHING: [&str; 11] = [
+const PUBLISHING: [&str; 12] = [
     "waking",
     "dedup",
     "memory",
     "lane",
     "parcel",
+    "cause",
     "client",
     "deliveries",
     "producer",
