@@ -34,6 +34,7 @@ mod locked_lane;
 mod memory;
 mod parcel;
 pub mod partition;
+pub mod permits;
 mod prober;
 mod producer;
 pub mod raw;

@@ -6,6 +6,7 @@ use super::{Context, output};
 use crate::config::{KafkaSettings, Loaded};
 use crate::http;
 use crate::publish::client::{self, Unusable};
+use crate::publish::permits::{self, Verdict};
 use crate::publish::topics::{self, TopicState};
 
 /// Check the configuration and print it resolved, secrets redacted
@@ -60,22 +61,29 @@ fn print_urls(loaded: &Loaded) {
 }
 
 async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>> {
-    let asked = settings.clone();
-    let mut states = tokio::task::spawn_blocking(move || topics::look(&asked)).await??;
+    let mut states = blocking(settings, topics::look).await??;
     if let Err(error) = topics::describe(settings, &mut states).await {
         tracing::warn!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
     }
-    let mut problems = tokio::task::spawn_blocking({
-        let asked = settings.clone();
-        move || topics::unreachable_brokers(&asked)
-    })
-    .await??;
+    let mut problems = blocking(settings, topics::unreachable_brokers).await??;
+    // Who can not be reached can not be asked.
+    if problems.is_empty() {
+        problems.extend(not_allowed(settings, &states).await?);
+    }
     for state in &states {
         // What is allowed and unwise.
         state.advice(settings).iter().for_each(|sentence| tracing::warn!("{sentence}"));
         problems.extend(problem_of(state, settings.create_topics));
     }
     Ok(problems)
+}
+
+async fn blocking<T: Send + 'static>(
+    settings: &KafkaSettings,
+    task: impl FnOnce(&KafkaSettings) -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    let settings = settings.clone();
+    tokio::task::spawn_blocking(move || task(&settings)).await
 }
 
 fn problem_of(state: &TopicState, created_at_start: bool) -> Option<String> {
@@ -87,4 +95,26 @@ fn problem_of(state: &TopicState, created_at_start: bool) -> Option<String> {
         Unusable::Missing => Some(format!("{}: is not there; create it with `trunkline topics --create`", state.name)),
         refused @ Unusable::Refused(_) => Some(format!("{}: {refused}", state.name)),
     }
+}
+
+/// Topics that are there and may not be written to, or are missing and may not be made.
+async fn not_allowed(settings: &KafkaSettings, states: &[TopicState]) -> anyhow::Result<Vec<String>> {
+    let missing: Vec<&TopicState> =
+        states.iter().filter(|state| settings.create_topics && state.unusable == Some(Unusable::Missing)).collect();
+    let mut problems = Vec::new();
+    for (topic, code) in topics::uncreatable(settings, &missing).await? {
+        problems.push(format!("{topic}: is not there and can not be created: {code}"));
+    }
+    let there = states.iter().filter(|state| state.unusable.is_none());
+    let names: Vec<String> = there.map(|state| state.name.clone()).collect();
+    for (topic, verdict) in blocking(settings, move |settings| permits::ask(settings, &names)).await?? {
+        match verdict {
+            Verdict::Writable => {}
+            Verdict::Refused(code) => problems.push(format!("{topic}: can not be written to: {code}")),
+            Verdict::Taken => {
+                tracing::warn!("{topic}: whether it may be written to can not be asked; it has an empty record now");
+            }
+        }
+    }
+    Ok(problems)
 }

@@ -6,7 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataBroker};
@@ -251,20 +251,38 @@ pub async fn create_missing_of(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let brokers = missing.first().map_or(0, |state| state.brokers);
-    create(&admin(settings)?, &missing, brokers).await
+    created(ask_for(&admin(settings)?, &missing.iter().collect::<Vec<_>>(), &options()).await?)
 }
 
-async fn create(
+/// Why topics that are missing could not be made, without making any.
+///
+/// # Errors
+/// When no broker answers.
+pub async fn uncreatable(
+    settings: &KafkaSettings,
+    missing: &[&TopicState],
+) -> Result<Vec<(String, RDKafkaErrorCode)>, TopicsError> {
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outcomes = ask_for(&admin(settings)?, missing, &options().validate_only(true)).await?;
+    Ok(outcomes.into_iter().filter_map(Result::err).collect())
+}
+
+async fn ask_for(
     admin: &AdminClient<DefaultClientContext>,
-    missing: &[TopicState],
-    brokers: usize,
-) -> Result<Vec<String>, TopicsError> {
+    missing: &[&TopicState],
+    options: &AdminOptions,
+) -> Result<Vec<TopicResult>, TopicsError> {
+    let brokers = missing.first().map_or(1, |state| state.brokers);
     let replicas = i32::try_from(brokers.clamp(1, 3)).unwrap_or(1);
     let settings: Vec<TopicSettings> = missing.iter().map(|state| settings_of(state.info, replicas)).collect();
     let wanted: Vec<NewTopic<'_>> =
         missing.iter().zip(&settings).map(|(state, settings)| new_topic(state, settings, replicas)).collect();
-    let outcomes = admin.create_topics(&wanted, &options()).await.map_err(TopicsError::Admin)?;
+    admin.create_topics(&wanted, options).await.map_err(TopicsError::Admin)
+}
+
+fn created(outcomes: Vec<TopicResult>) -> Result<Vec<String>, TopicsError> {
     let mut created = Vec::new();
     for outcome in outcomes {
         match outcome {

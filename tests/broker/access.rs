@@ -1,11 +1,12 @@
 //! A user who may not do everything.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use trunkline::publish::topics;
 
 use crate::kafka::{ClusterOptions, KafkaCluster, On, To};
-use crate::service::{Service, blocking, kafka_settings, status};
+use crate::service::{PATIENCE, SECRET, Service, blocking, configuration, kafka_settings, records, status};
 
 const USER: &str = "trunkline";
 const PASSWORD: &str = "an-invented-password";
@@ -91,4 +92,52 @@ async fn what_keeps_a_user_from_signing_in_is_told_with_what_helps_and_without_t
         service.wait_for_problem(remedy).await;
         assert!(!service.state().await.to_string().contains(password));
     }
+}
+
+/// Exit code of `trunkline check --online`, and what it complains about.
+fn check(cluster: &KafkaCluster) -> (Option<i32>, String) {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("trunkline.toml");
+    std::fs::write(&file, configuration(&cluster.sasl_bootstrap_servers(), place.path(), &signed_in(), "")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+    command.args(["check", "--online", "--config"]).arg(file).env("SECRET", SECRET);
+    let finished = command.output().unwrap();
+    (finished.status.code(), String::from_utf8(finished.stderr).unwrap())
+}
+
+/// Checks until it ends like this and complains of this, since brokers learn a moment later what is allowed.
+fn check_until(cluster: &KafkaCluster, code: i32, words: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (found, told) = check(cluster);
+        if found == Some(code) && told.contains(words) {
+            return told;
+        }
+        assert!(Instant::now() < deadline, "never {code} with {words}, but {found:?} with {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tells_which_topics_may_not_be_written_to_and_writes_nothing() {
+    let cluster = guarded_with_topics().await;
+    cluster.allow(USER, To::Write, On::Topic("telecom.call-event.v1"));
+    cluster.allow(USER, To::Describe, On::TopicsFrom("telecom."));
+    let refused = "message-status.v1: can not be written to: TopicAuthorizationFailed";
+    let told = blocking(|| check_until(&cluster, 1, refused));
+    assert!(!told.contains("telecom.call-event.v1: can not be written to"), "{told}");
+    cluster.allow(USER, To::Write, On::TopicsFrom("telecom."));
+    blocking(|| check_until(&cluster, 0, ""));
+    assert!(blocking(|| records(&cluster.bootstrap_servers(), "message-status.v1")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tells_which_topics_are_missing_and_may_not_be_made() {
+    let cluster = blocking(guarded);
+    cluster.allow(USER, To::Describe, On::TopicsFrom("telecom."));
+    let refused = "call-event.v1: is not there and can not be created: TopicAuthorizationFailed";
+    blocking(|| check_until(&cluster, 1, refused));
+    cluster.allow(USER, To::Create, On::TopicsFrom("telecom."));
+    blocking(|| check_until(&cluster, 0, ""));
+    let states = blocking(|| topics::look(&kafka_settings(&cluster.bootstrap_servers(), ""))).unwrap();
+    assert!(states.iter().all(|state| state.partitions == 0), "it has made none");
 }

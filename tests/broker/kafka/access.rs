@@ -35,6 +35,7 @@ impl On<'_> {
 #[repr(u8)]
 pub(crate) enum To {
     Write = 4,
+    Create = 5,
     Describe = 8,
 }
 
