@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
-use crate::service::{Service, blocking, copies, status};
+use crate::service::{ACCOUNT, PATIENCE, Service, blocking, copies, post, status};
 
 const STRICT: &str = "on_kafka_down = \"strict\"";
 
@@ -154,24 +154,46 @@ async fn wrongly_advertised() -> KafkaCluster {
     cluster
 }
 
+/// Whether a client has learnt of the address is a matter of chance, so one service says little.
+const SERVICES: usize = 6;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_was_put_right_is_found_without_a_restart() {
     let mut cluster = wrongly_advertised().await;
-    let service = Service::start(&cluster.bootstrap_servers(), "", "").await;
-    for index in 0..2 {
-        assert_eq!(service.post(&status(&format!("early-{index}"), "delivered")).await, 200);
+    let strict = format!(
+        "[[sources]]\nname = \"vonage-strict\"\nprovider = \"vonage\"\naccount_id = \"{ACCOUNT}\"\n\
+         signature_secrets = [\"env:SECRET\"]\n{STRICT}"
+    );
+    let mut services = Vec::new();
+    for index in 0..SERVICES {
+        let service = Service::start(&cluster.bootstrap_servers(), "", &strict).await;
+        for early in 0..2 {
+            assert_eq!(service.post(&status(&format!("early-{index}-{early}"), "delivered")).await, 200);
+        }
+        services.push(service);
     }
-    service.wait_for_problem("refused").await;
+    for service in &services {
+        service.wait_for_problem("refused").await;
+    }
     blocking(|| {
         cluster.stop_broker(0);
         cluster.drop_property(0, "advertised.listeners");
         cluster.start_broker(0);
     });
     let started = Instant::now();
-    service.wait_until_drained().await;
-    println!("drained {:?} after the broker was there", started.elapsed());
-    let records = blocking(|| service.records("message-status.v1"));
-    assert_eq!((copies(&records).len(), records.len()), (2, 2));
+    for (index, service) in services.iter().enumerate() {
+        service.wait_until_drained().await;
+        let url = service.url.replace("vonage-eu", "vonage-strict");
+        let late = status(&format!("late-{index}"), "delivered");
+        while post(&service.client, &url, &late).await.unwrap() != 200 {
+            assert!(started.elapsed() < PATIENCE, "the strict source never gets 200");
+        }
+        println!("service {index} delivered {:?} after the broker was there", started.elapsed());
+    }
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    let records = blocking(|| services[0].records("message-status.v1"));
+    assert_eq!((copies(&records).len(), records.len()), (SERVICES * 3, SERVICES * 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
