@@ -9,9 +9,13 @@ use anyhow::Context as _;
 use crate::config::{KafkaSettings, Settings};
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
+use crate::publish::topics::{self, TopicsError};
 use crate::publish::vitals::Vitals;
-use crate::publish::{Left, Publisher, topics};
+use crate::publish::{Left, Publisher};
 use crate::telemetry::metrics::Metrics;
+
+/// How long to wait before looking whether a broker answers.
+const LOOK_FIRST: Duration = Duration::from_millis(100);
 
 /// How long to wait before looking again for topics that are missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -97,11 +101,15 @@ impl App {
 /// Makes the topics that are missing, at the start and whenever one has gone, and tells what is unwise about them.
 async fn look_after_topics(settings: KafkaSettings, ingest: Weak<Ingest>) {
     let (mut advised, mut problem) = (false, None);
-    while let Some(ready) = ingest.upgrade().map(|ingest| ingest.publisher().health().state().ready) {
-        if settings.create_topics && !(ready && advised) {
+    while let Some(state) = ingest.upgrade().map(|ingest| ingest.publisher().health().state()) {
+        if state.brokers == 0 {
+            tokio::time::sleep(LOOK_FIRST).await;
+            continue;
+        }
+        if settings.create_topics && !(state.ready && advised) {
             create_topics(&settings, &mut problem).await;
         }
-        if ready && !advised {
+        if !advised && (state.ready || !settings.create_topics) {
             advised = true;
             advise(&settings).await;
         }
@@ -109,15 +117,16 @@ async fn look_after_topics(settings: KafkaSettings, ingest: Weak<Ingest>) {
     }
 }
 
-/// A problem is told once, and once more when it is another one.
+/// A problem is told once, and once more when it is another one. Whether brokers answer is told elsewhere.
 async fn create_topics(settings: &KafkaSettings, problem: &mut Option<String>) {
     match topics::create_missing(settings).await {
         Ok(created) if created.is_empty() => *problem = None,
         Ok(created) => tracing::info!(topics = created.join(", "), "created topics"),
+        Err(error @ TopicsError::Unreachable { .. }) => tracing::debug!(%error, "the topics could not be looked at"),
         Err(error) => {
             let cause = format!("{:#}", anyhow::Error::from(error));
             if problem.as_ref() != Some(&cause) {
-                tracing::warn!(cause, "the topics could not be looked at or created yet");
+                tracing::warn!(cause, "the topics could not be created");
                 *problem = Some(cause);
             }
         }

@@ -17,9 +17,10 @@ const REMEDIES: &[(&str, &str)] = &[
 /// All that is told if a broker closes the connection, whether it is going away or does not understand.
 const DISCONNECTED: &str = ": Disconnected: connection closed by peer";
 
-/// The client often says less after its first attempt, and the first sentence again some attempts later. For so long
-/// it is not given up for one that says less.
-const KEPT: Duration = Duration::from_secs(10);
+/// The client says the same again after half a minute at the latest, and other things meanwhile: several brokers are
+/// away, a name has several addresses, or a second attempt fails in a way that tells less. For so long a sentence is
+/// given up only for one that tells more.
+const KEPT: Duration = Duration::from_secs(35);
 
 /// The best of what a client has said lately about brokers that it does not reach.
 #[derive(Debug, Default)]
@@ -30,9 +31,10 @@ impl Cause {
     pub(super) fn hear(&self, line: &str, now: Instant) {
         let heard = cleaned(line);
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let says_less =
-            |(told, at): &(String, Instant)| weight(&heard) < weight(told) && now.saturating_duration_since(*at) < KEPT;
-        if !told.as_ref().is_some_and(says_less) {
+        let stays = |(told, at): &(String, Instant)| {
+            heard != *told && weight(&heard) <= weight(told) && now.saturating_duration_since(*at) < KEPT
+        };
+        if !told.as_ref().is_some_and(stays) {
             *told = Some((heard, now));
         }
     }
@@ -107,6 +109,17 @@ mod tests {
         assert!(told.starts_with(handshake) && told.contains("another name"), "{told}");
         cause.hear("a: Connect to ipv4#127.0.0.1:9092 failed: Connection refused", now + KEPT * 2);
         assert!(cause.told().unwrap().ends_with("Connection refused"));
+    }
+
+    #[test]
+    fn brokers_that_say_the_same_of_themselves_in_turn_are_one_cause() {
+        let (cause, now) = (Cause::default(), Instant::now());
+        for second in 0..100 {
+            let broker = if second % 2 == 0 { "a" } else { "b" };
+            let line = format!("{broker}: Connect to ipv4#127.0.0.1:9092 failed: Connection refused");
+            cause.hear(&line, now + Duration::from_secs(second));
+            assert!(cause.told().unwrap().starts_with("a: "), "{second}");
+        }
     }
 
     #[test]

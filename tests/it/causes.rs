@@ -1,7 +1,7 @@
 //! Why Kafka is not reached, in words that help.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use crate::connections::{CERTIFICATE, KEY};
 use crate::harness::TestApp;
@@ -55,7 +55,8 @@ async fn what_keeps_brokers_from_being_reached_is_told_with_what_helps_and_once(
     let ssl = "\"security.protocol\" = \"SSL\"\n";
     let ca = format!("{ssl}\"ssl.ca.location\" = {cert:?}\n");
     let cases = [
-        case("127.0.0.1:1", "", ["Connection refused", ""]),
+        // Each of the two says it of itself, in turn.
+        case("127.0.0.1:1,127.0.0.1:2", "", ["failed: Connection refused", ""]),
         case("kafka.example.invalid:9092", "", ["Failed to resolve 'kafka.example.invalid:9092'", "is the name right"]),
         case(app.brokers(), ssl, ["connecting to a PLAINTEXT broker listener?", "security.protocol"]),
         case(deaf_listener(), "", ["connection closed by peer", "it wants TLS or SASL: see security.protocol"]),
@@ -76,14 +77,22 @@ fn assert_told(case: &Case) {
     assert_once(&checked.stderr, case);
 
     let mut running = place.start(&["serve", "--config", file.to_str().unwrap()]);
-    let lines = running.stderr.until("Kafka is not ready");
-    assert_once(lines.last().unwrap(), case);
-    // The brokers are asked again and again, and the topics too.
-    running.stderr.until("the topics could not be looked at");
+    let listening = running.stderr.until("listening").pop().unwrap();
+    let told = running.stderr.until("Kafka is not ready").pop().unwrap();
+    assert_once(&told, case);
+    assert_once(&readyz(listening.rsplit("admin=").next().unwrap()), case);
     running.signal("TERM");
     running.wait();
     let rest = running.stderr.rest();
-    assert!(!rest.contains("Kafka is not ready"), "{rest}");
+    assert!(!rest.contains(case.told[0]), "{rest}");
+}
+
+fn readyz(admin: &str) -> String {
+    let mut stream = TcpStream::connect(admin.trim()).unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn assert_once(text: &str, case: &Case) {
