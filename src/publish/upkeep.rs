@@ -58,7 +58,7 @@ impl Upkeep {
 
 fn keep_up(core: &Core, stopped: &Receiver<()>) {
     let (mut announced, mut survey_at) = (false, Instant::now());
-    let mut mending = Mending { stuck_after: STUCK, failed_pause: FAILED, replace_at: Instant::now() };
+    let mut mending = Mending::begin(Instant::now());
     while matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
         let now = Instant::now();
         core.shared.numbers_after(number_of_now());
@@ -80,6 +80,22 @@ struct Mending {
     stuck_after: Duration,
     failed_pause: Duration,
     replace_at: Instant,
+    /// Since when the brokers have answered.
+    well_since: Option<Instant>,
+}
+
+impl Mending {
+    fn begin(now: Instant) -> Self {
+        Self { stuck_after: STUCK, failed_pause: FAILED, replace_at: now, well_since: None }
+    }
+
+    /// Silence while the brokers are away says nothing about the client, which may be sending everything just when they
+    /// are back. If it were replaced then, all of that would be published twice.
+    fn is_stuck(&mut self, brokers_answer: bool, silent_for: Duration, now: Instant) -> bool {
+        self.well_since = brokers_answer.then(|| self.well_since.unwrap_or(now));
+        let well_for = self.well_since.map(|since| now.saturating_duration_since(since));
+        well_for.is_some_and(|well_for| silent_for.min(well_for) > self.stuck_after)
+    }
 }
 
 impl Core {
@@ -127,12 +143,13 @@ impl Core {
     fn mend_producer(&self, mending: &mut Mending, now: Instant) {
         let (producer, deliveries) = (&self.shared.producer, self.shared.producer.deliveries());
         let silent_for = deliveries.silent_for(now);
+        let stuck = mending.is_stuck(self.shared.brokers_answer.load(Ordering::Acquire), silent_for, now);
         if let Some(cause) = producer.end() {
             if deliveries.ended(&cause, now) {
                 tracing::error!(cause, "the Kafka client has failed for good, and is replaced; {WITHOUT_KAFKA}");
             }
             self.replace_failed(mending, now);
-        } else if silent_for > mending.stuck_after && self.shared.brokers_answer.load(Ordering::Acquire) {
+        } else if stuck {
             let silent_ms = u64::try_from(silent_for.as_millis()).unwrap_or(u64::MAX);
             tracing::error!(
                 silent_ms,
@@ -172,3 +189,22 @@ impl Core {
 
 /// What becomes of events meanwhile.
 const WITHOUT_KAFKA: &str = "the spool keeps events of sources that use it, and webhooks of strict ones get 503";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_stuck_when_it_is_silent_for_long_while_the_brokers_answer() {
+        let begin = Instant::now();
+        let mut mending = Mending::begin(begin);
+        let second = Duration::from_secs(1);
+        let mut seen = |brokers_answer, at: u32, silent_for: u32| {
+            mending.is_stuck(brokers_answer, second * silent_for, begin + second * at)
+        };
+        assert!(!seen(true, 0, 0) && !seen(true, 10, 10) && seen(true, 11, 11));
+        assert!(!seen(false, 30, 30), "nobody could have answered it");
+        assert!(!seen(true, 40, 40) && !seen(true, 50, 50), "it has not had the time since they are back");
+        assert!(seen(true, 51, 51));
+    }
+}

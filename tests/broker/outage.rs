@@ -193,7 +193,8 @@ async fn an_address_that_was_put_right_is_found_without_a_restart() {
     let took = started.elapsed();
     assert!(took < Duration::from_secs(15), "{took:?}");
     let records = blocking(|| services[0].records("message-status.v1"));
-    assert_eq!((copies(&records).len(), records.len()), (SERVICES * 3, SERVICES * 3));
+    let copies = copies(&records);
+    assert_eq!((copies.len(), records.len()), (SERVICES * 3, SERVICES * 3), "{copies:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
