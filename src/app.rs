@@ -110,8 +110,7 @@ async fn look_after_topics(settings: KafkaSettings, ingest: Weak<Ingest>) {
             create_topics(&settings, &mut problem).await;
         }
         if !advised && (state.ready || !settings.create_topics) {
-            advised = true;
-            advise(&settings).await;
+            advised = advise(&settings).await;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -133,11 +132,21 @@ async fn create_topics(settings: &KafkaSettings, problem: &mut Option<String>) {
     }
 }
 
-async fn advise(settings: &KafkaSettings) {
+/// Tells what is unwise about the topics, and whether they could be looked at.
+async fn advise(settings: &KafkaSettings) -> bool {
     let asked = settings.clone();
-    let Ok(Ok(mut states)) = tokio::task::spawn_blocking(move || topics::look(&asked)).await else { return };
+    let mut states = match tokio::task::spawn_blocking(move || topics::look(&asked)).await {
+        Ok(Ok(states)) => states,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the topics could not be looked at");
+            return false;
+        }
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
     if let Err(error) = topics::describe(settings, &mut states).await {
-        tracing::debug!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
+        // Who may not ask for settings is not allowed to the next time either.
+        tracing::info!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
     }
     states.iter().flat_map(|state| state.advice(settings)).for_each(|sentence| tracing::warn!("{sentence}"));
+    true
 }

@@ -61,15 +61,16 @@ fn print_urls(loaded: &Loaded) {
 }
 
 async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>> {
+    // First, since a client goes on under the names that brokers tell, and who is not reached there answers nothing.
+    let unreachable = blocking(settings, topics::unreachable_brokers).await??;
+    if !unreachable.is_empty() {
+        return Ok(unreachable);
+    }
     let mut states = blocking(settings, topics::look).await??;
     if let Err(error) = topics::describe(settings, &mut states).await {
         tracing::warn!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
     }
-    let mut problems = blocking(settings, topics::unreachable_brokers).await??;
-    // Who can not be reached can not be asked.
-    if problems.is_empty() {
-        problems.extend(not_allowed(settings, &states).await?);
-    }
+    let mut problems = not_allowed(settings, &states).await?;
     for state in &states {
         // What is allowed and unwise.
         state.advice(settings).iter().for_each(|sentence| tracing::warn!("{sentence}"));

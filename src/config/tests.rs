@@ -81,16 +81,33 @@ fn every_problem_is_told_at_once_with_key_and_mend() {
     }
 }
 
+/// All that decides over loss, order and memory, by all names that librdkafka's CONFIGURATION.md has for it.
+const OWNED: [&str; 20] = [
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "partitioner",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "message.send.max.retries",
+    "retries",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.ms",
+    "message.max.bytes",
+    "transactional.id",
+    "delivery.report.only.error",
+    "allow.auto.create.topics",
+];
+
 #[test]
-fn every_owned_property_is_refused_by_name() {
-    for name in [
-        "acks",
-        "enable.idempotence",
-        "partitioner",
-        "message.timeout.ms",
-        "max.in.flight",
-        "queue.buffering.max.kbytes",
-    ] {
+fn every_owned_property_is_refused_by_each_of_its_names() {
+    for name in OWNED {
         let found = problems(&format!("{SOURCE}\n[kafka.properties]\n\"{name}\" = \"1\"\n"));
         assert!(
             found.iter().any(|problem| problem.contains(&format!("kafka.properties.{name}: is set by Trunkline"))),

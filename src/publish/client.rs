@@ -211,14 +211,15 @@ pub(super) fn log_client(level: RDKafkaLogLevel, facility: &str, message: &str) 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use secrecy::SecretString;
 
     use super::*;
     use crate::config::Secret;
     use crate::event::envelope::Mode;
 
-    fn settings(name: &str, value: &str, origin: &str) -> KafkaSettings {
+    /// Settings with one property.
+    pub(crate) fn settings(name: &str, value: &str, origin: &str) -> KafkaSettings {
         let value = Secret { value: SecretString::from(value), origin: origin.to_owned() };
         KafkaSettings {
             bootstrap_servers: "127.0.0.1:1".to_owned(),

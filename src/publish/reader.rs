@@ -72,6 +72,8 @@ pub struct Reader {
     /// The partitions of which records are outstanding that were there at the start, and where each
     /// one ended then.
     outstanding: HashMap<(String, i32), i64>,
+    /// Partitions that nobody serves now, and that are left out therefore.
+    left_out: usize,
 }
 
 impl Reader {
@@ -89,10 +91,15 @@ impl Reader {
         let consumer: BaseConsumer<Listening> = config
             .create_with_context(Listening(Arc::default()))
             .map_err(|error| client::not_accepted(settings, &error))?;
-        let list = positions(&consumer, settings, topics, from)?;
+        let (list, left_out) = positions(&consumer, settings, topics, from)?;
         let outstanding = outstanding(&consumer, settings, &list)?;
         consumer.assign(&list).map_err(ReadError::Reading)?;
-        Ok(Self { consumer, outstanding })
+        Ok(Self { consumer, outstanding, left_out })
+    }
+
+    /// Partitions without a leader, which are left out of the last records and of nothing else.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The next record; `None` if there is none within the time.
@@ -149,9 +156,9 @@ fn positions(
     settings: &KafkaSettings,
     topics: &[String],
     from: From,
-) -> Result<TopicPartitionList, ReadError> {
+) -> Result<(TopicPartitionList, usize), ReadError> {
     let unreachable = |error| unreachable(consumer, settings, &error);
-    let mut list = TopicPartitionList::new();
+    let (mut list, mut left_out) = (TopicPartitionList::new(), 0);
     let offset = match from {
         From::Beginning => Offset::Beginning,
         From::End => Offset::End,
@@ -170,16 +177,20 @@ fn positions(
             (Ok(found), _) => found,
         };
         for partition in found.partitions() {
-            list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Reading)?;
+            // All of the last records are wanted, or as many of them as can be had.
+            if matches!(from, From::Last(_)) && partition.leader() < 0 {
+                left_out += 1;
+            } else {
+                list.add_partition_offset(topic, partition.id(), offset).map_err(ReadError::Reading)?;
+            }
         }
     }
-    match from {
+    let places = match from {
         From::Beginning | From::End => Ok(list),
-        From::Last(records) => tails(consumer, &list, records).map_err(unreachable),
-        From::Time(_) => {
-            client::ask(TIMEOUT, |timeout| consumer.offsets_for_times(list.clone(), timeout)).map_err(unreachable)
-        }
-    }
+        From::Last(records) => tails(consumer, &list, records),
+        From::Time(_) => client::ask(TIMEOUT, |timeout| consumer.offsets_for_times(list.clone(), timeout)),
+    };
+    Ok((places.map_err(unreachable)?, left_out))
 }
 
 /// What the client knows of the cause has to be fetched from it.

@@ -74,8 +74,9 @@ impl TopicState {
             return Vec::new();
         }
         let copies = [self.too_few_replicas(), self.too_few_partitions(), self.too_few_in_sync()];
-        let kept = [self.other_cleanup(), self.other_retention(), self.too_small(settings)];
-        let sentences = copies.into_iter().chain(kept).flatten();
+        let kept = [self.other_cleanup(), self.other_retention(), self.bounded_by_size()];
+        let taken = [self.too_small(), self.smaller_than_batches(settings)];
+        let sentences = copies.into_iter().chain(kept).chain(taken).flatten();
         sentences.map(|sentence| format!("{}: {sentence}", self.name)).collect()
     }
 
@@ -114,26 +115,37 @@ impl TopicState {
         (found != wanted).then(|| format!("cleanup.policy is {found} where {wanted} is documented; events may vanish"))
     }
 
+    /// Longer is more than was promised to those whose data it is, and shorter loses what consumers count on.
     fn other_retention(&self) -> Option<String> {
         let Cleanup::Delete { after_days } = self.info.cleanup else { return None };
         let wanted_ms = i64::from(after_days) * 24 * 3600 * 1000;
         let found_ms = self.number("retention.ms")?;
-        let shorter = (0..wanted_ms).contains(&found_ms);
-        shorter.then(|| format!("retention.ms is {found_ms} where {wanted_ms} ({after_days} days) is documented"))
+        (found_ms != wanted_ms)
+            .then(|| format!("retention.ms is {found_ms} where {wanted_ms} ({after_days} days) is documented"))
     }
 
-    /// The client puts records together up to `batch.size`, and a broker refuses what is larger than its topic takes.
-    fn too_small(&self, settings: &KafkaSettings) -> Option<String> {
+    fn bounded_by_size(&self) -> Option<String> {
+        let Cleanup::Delete { .. } = self.info.cleanup else { return None };
+        let found_bytes = self.number("retention.bytes").filter(|bytes| *bytes >= 0)?;
+        Some(format!("retention.bytes is {found_bytes}, so events may vanish before their time"))
+    }
+
+    /// A broker refuses what is larger than its topic takes.
+    fn too_small(&self) -> Option<String> {
         let limit = self.number("max.message.bytes")?;
         let documented = i64::from(self.info.max_message_bytes.unwrap_or(1_048_576)) - 1024;
-        if limit < documented {
-            return Some(format!("max.message.bytes is {limit}; larger records become dead letters"));
-        }
+        (limit < documented).then(|| format!("max.message.bytes is {limit}; larger records become dead letters"))
+    }
+
+    /// The client puts records together up to `batch.size`, and a broker refuses them together.
+    fn smaller_than_batches(&self, settings: &KafkaSettings) -> Option<String> {
+        let limit = self.number("max.message.bytes")?;
         let given = settings.properties.iter().find(|(name, _)| name == "batch.size");
         let batch = given.map_or(Some(1_000_000), |(_, value)| value.value.expose_secret().parse::<i64>().ok())?;
         (limit < batch).then(|| {
             format!(
-                "max.message.bytes is {limit} and kafka.properties has batch.size {batch}: whole batches are refused"
+                "max.message.bytes is {limit} and batch.size {batch}: batches are refused and sent again in pieces, \
+                 which is slow; set batch.size in [kafka.properties]"
             )
         })
     }
@@ -344,5 +356,52 @@ impl<'s> Asker<'s> {
             servers: self.settings.bootstrap_servers.clone(),
             cause: self.cause.told().unwrap_or_else(|| error.to_string()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::client::tests::settings;
+
+    fn advice(found: &[(&str, &str)], given: (&str, &str)) -> Vec<String> {
+        let info = wanted(&settings("client.id", "me", "text")).next().unwrap();
+        let state = TopicState {
+            info,
+            name: "t".to_owned(),
+            unusable: None,
+            partitions: usize::try_from(info.partitions).unwrap(),
+            replicas: 3,
+            brokers: 3,
+            settings: found.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        state.advice(&settings(given.0, given.1, "text"))
+    }
+
+    #[test]
+    fn what_is_not_as_documented_is_told_and_what_it_costs() {
+        let none = ("client.id", "me");
+        for (name, value, told) in [
+            ("retention.ms", "60000", "is documented"),
+            ("retention.ms", "-1", "is documented"),
+            ("retention.bytes", "1000", "events may vanish before their time"),
+            ("cleanup.policy", "compact", "where delete is documented"),
+            ("min.insync.replicas", "1", "on one broker only"),
+        ] {
+            let told_of = advice(&[(name, value)], none);
+            assert!(told_of.len() == 1 && told_of[0].contains(told), "{name}={value}: {told_of:?}");
+        }
+        assert_eq!(advice(&[("retention.bytes", "-1"), ("min.insync.replicas", "2")], none), Vec::<String>::new());
+    }
+
+    #[test]
+    fn batches_that_topics_do_not_take_are_told_whoever_has_chosen_their_size() {
+        let batches = |limit, given: (&str, &str)| {
+            let told = advice(&[("max.message.bytes", limit)], given);
+            told.iter().any(|sentence| sentence.contains("batches are refused"))
+        };
+        assert!(batches("20000", ("client.id", "me")), "the client's own size is 1,000,000");
+        assert!(!batches("20000", ("batch.size", "16384")));
+        assert!(batches("1048588", ("batch.size", "4000000")) && !batches("1048588", ("client.id", "me")));
     }
 }

@@ -23,6 +23,10 @@ const READ_FOR: Duration = Duration::from_secs(30);
 /// How long to wait for brokers, and for records.
 const POLL: Duration = Duration::from_millis(100);
 
+/// How long partitions without a leader are waited for, and how often they are looked at meanwhile.
+const LEADERS_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// The thread that fills the window.
 #[derive(Debug)]
 pub(super) struct Warming {
@@ -66,23 +70,34 @@ fn fill(settings: &KafkaSettings, window: usize, shared: &Shared, stopped: &Atom
         }
     }
     shared.metrics.dedup_warmed_events.set(remembered);
-    tracing::info!(events = remembered, whole = reader.is_at_end(), "the duplicate window is filled");
+    let whole = reader.is_at_end() && reader.left_out() == 0;
+    tracing::info!(events = remembered, whole, "the duplicate window is filled");
 }
 
 /// Opens the topics at their ends, once the brokers are ready: a client that asks brokers who are away can
-/// not be stopped for a while.
+/// not be stopped for a while. Partitions without a leader are waited for, and left out where none comes.
 fn open(settings: &KafkaSettings, window: usize, shared: &Shared, stopped: &AtomicBool) -> Option<Reader> {
     let names: Vec<String> = KINDS.iter().map(|info| topics::full_name(settings, info.topic)).collect();
     let partitions: i64 = KINDS.iter().map(|info| i64::from(info.topic.partitions)).sum();
     let each = i64::try_from(window).unwrap_or(i64::MAX) / partitions + 1;
+    let mut opened_first = None;
     while !stopped.load(Ordering::Acquire) {
+        let mut pause = POLL;
         if shared.brokers_answer.load(Ordering::Acquire) {
             match Reader::open(settings, &names, From::Last(each)) {
-                Ok(reader) => return Some(reader),
+                Ok(reader) if reader.left_out() == 0 => return Some(reader),
+                Ok(reader) => {
+                    let since = *opened_first.get_or_insert_with(Instant::now);
+                    if since.elapsed() > LEADERS_WITHIN {
+                        tracing::warn!(partitions = reader.left_out(), "partitions have no leader, and are not read");
+                        return Some(reader);
+                    }
+                    pause = LOOK_AGAIN;
+                }
                 Err(error) => tracing::debug!(%error, "the topics can not be read yet"),
             }
         }
-        std::thread::park_timeout(POLL);
+        std::thread::park_timeout(pause);
     }
     None
 }

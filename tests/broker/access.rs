@@ -1,12 +1,11 @@
 //! A user who may not do everything.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use trunkline::publish::topics;
 
 use crate::kafka::{ClusterOptions, KafkaCluster, On, To};
-use crate::service::{PATIENCE, SECRET, Service, blocking, configuration, kafka_settings, records, status};
+use crate::service::{PATIENCE, Service, blocking, check_online, kafka_settings, records, status};
 
 const USER: &str = "trunkline";
 const PASSWORD: &str = "an-invented-password";
@@ -94,22 +93,11 @@ async fn what_keeps_a_user_from_signing_in_is_told_with_what_helps_and_without_t
     }
 }
 
-/// Exit code of `trunkline check --online`, and what it complains about.
-fn check(cluster: &KafkaCluster) -> (Option<i32>, String) {
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("trunkline.toml");
-    std::fs::write(&file, configuration(&cluster.sasl_bootstrap_servers(), place.path(), &signed_in(), "")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
-    command.args(["check", "--online", "--config"]).arg(file).env("SECRET", SECRET);
-    let finished = command.output().unwrap();
-    (finished.status.code(), String::from_utf8(finished.stderr).unwrap())
-}
-
 /// Checks until it ends like this and complains of this, since brokers learn a moment later what is allowed.
 fn check_until(cluster: &KafkaCluster, code: i32, words: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (found, told) = check(cluster);
+        let (found, told) = check_online(&cluster.sasl_bootstrap_servers(), &signed_in());
         if found == Some(code) && told.contains(words) {
             return told;
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
-use crate::service::{ACCOUNT, PATIENCE, Service, blocking, copies, post, status};
+use crate::service::{ACCOUNT, PATIENCE, Service, blocking, check_online, copies, post, status};
 
 const STRICT: &str = "on_kafka_down = \"strict\"";
 
@@ -160,6 +160,9 @@ const SERVICES: usize = 6;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_was_put_right_is_found_without_a_restart() {
     let mut cluster = wrongly_advertised().await;
+    let (code, told) = blocking(|| check_online(&cluster.bootstrap_servers(), ""));
+    let words = ["and is not reached there", "advertised.listeners"];
+    assert!(code == Some(1) && words.iter().all(|words| told.contains(words)), "{code:?} {told}");
     let strict = format!(
         "[[sources]]\nname = \"vonage-strict\"\nprovider = \"vonage\"\naccount_id = \"{ACCOUNT}\"\n\
          signature_secrets = [\"env:SECRET\"]\n{STRICT}"

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -48,6 +49,17 @@ pub(crate) fn kafka_settings(bootstrap_servers: &str, kafka: &str) -> KafkaSetti
     let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
     let text = configuration(bootstrap_servers, Path::new("unused"), kafka, "");
     config::load_text("test", &text, &environment).unwrap().settings.kafka
+}
+
+/// Exit code of `trunkline check --online`, and what it complains about.
+pub(crate) fn check_online(bootstrap_servers: &str, kafka: &str) -> (Option<i32>, String) {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("trunkline.toml");
+    std::fs::write(&file, configuration(bootstrap_servers, place.path(), kafka, "")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+    command.args(["check", "--online", "--config"]).arg(file).env("SECRET", SECRET);
+    let finished = command.output().unwrap();
+    (finished.status.code(), String::from_utf8(finished.stderr).unwrap())
 }
 
 impl Service {

@@ -85,6 +85,45 @@ async fn the_window_is_filled_from_topics_that_hold_little_beside_one_that_is_mi
     assert_eq!(second.app.stop().await.spooled, 0);
 }
 
+/// The partitions of a topic that a broker leads.
+fn led_by(cluster: &KafkaCluster, topic: &str, broker: i32) -> BTreeSet<i32> {
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+    let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(30)).unwrap();
+    let partitions = metadata.topics()[0].partitions().iter();
+    partitions.filter(|partition| partition.leader() == broker).map(|partition| partition.id()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_is_filled_from_the_partitions_that_have_a_leader() {
+    let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions { brokers: 3, ..ClusterOptions::default() }));
+    let topic = "telecom.message-status.v1";
+    let bootstrap_servers = cluster.bootstrap_servers();
+    let administration = Service::start(&bootstrap_servers, "create_topics = false", "").await;
+    // All its other topics have three replicas.
+    administration.create_topic(topic, 12).await;
+    administration.app.stop().await;
+    let first = Service::start_ready(&bootstrap_servers, "", "").await;
+    for index in 0..40 {
+        first.post_until_taken(&status(&format!("m-{index}"), "delivered")).await;
+    }
+    first.wait_until_drained().await;
+    let away = blocking(|| led_by(&cluster, topic, 2));
+    let records = blocking(|| first.records("message-status.v1"));
+    let readable = records.iter().filter(|record| !away.contains(&record.partition)).count();
+    assert!(readable > 0 && readable < records.len(), "{readable} of {}", records.len());
+    first.app.stop().await;
+
+    blocking(|| cluster.stop_broker(2));
+    let second = Service::start(&bootstrap_servers, "create_topics = false", "").await;
+    let deadline = Instant::now() + PATIENCE;
+    while second.metric("trunkline_dedup_warm").await < 1.0 {
+        assert!(Instant::now() < deadline, "the window is never filled");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(second.metric("trunkline_dedup_warmed_events").await, readable as f64);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_unwise_about_topics_is_told() {
     let cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
