@@ -1,9 +1,11 @@
 //! Records that are larger than a topic takes.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
-use crate::service::{Service, blocking, sign, status, webhook};
+use crate::service::{Service, blocking, copies, sign, status, webhook};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_of_ten_megabytes_that_is_not_understood_is_kept_whole() {
@@ -50,6 +52,33 @@ fn batch(sizes: &[usize]) -> String {
         format!(r#"{{"Report ID":"r-{number}-{size}","Org UUID":"o","Note":"{}"}}"#, random(*size))
     };
     format!(r#"{{"items":[{}]}}"#, sizes.iter().enumerate().map(record).collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_batch_is_answered_in_time_by_the_spool_while_kafka_hangs() {
+    let mut cluster = blocking(|| KafkaCluster::start(ClusterOptions::default()));
+    let batches = "[[sources]]\nname = \"batches\"\nprovider = \"webex\"\nverification = \"none\"";
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", batches).await;
+    service.wait_until_kafka_is(true).await;
+    let url = service.url.replace("vonage-eu", "batches");
+    let send = async |number: usize| {
+        let body = batch(&vec![32 * number; 8000]);
+        let started = Instant::now();
+        let answer = service.client.post(&url).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        started.elapsed()
+    };
+    let flowing = send(1).await;
+    service.wait_until_drained().await;
+    cluster.pause_broker(0);
+    let hanging = send(2).await;
+    println!("8,000 records answered in {flowing:?} by Kafka and in {hanging:?} by the spool");
+    // Not a millisecond for each record.
+    assert!(hanging < flowing * 2 + Duration::from_secs(5), "{hanging:?}");
+    cluster.resume_broker(0);
+    service.wait_until_drained().await;
+    let records = blocking(|| service.records("call-record.v1"));
+    assert_eq!(copies(&records).len(), 16_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
