@@ -41,14 +41,14 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// What is replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Replayable {
     /// What was authentic and could not be understood.
     DeadLetters,
     /// Every authentic request.
     RawRequests,
 }
 
-impl Kept {
+impl Replayable {
     fn topic(self) -> &'static TopicInfo {
         match self {
             Self::DeadLetters => &DEAD_LETTER_TOPIC,
@@ -61,7 +61,7 @@ impl Kept {
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which topic it reads.
-    pub kept: Kept,
+    pub kept: Replayable,
     /// Only what was received at this time or later.
     pub from: Option<Time>,
     /// Only what was received before this time.

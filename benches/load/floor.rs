@@ -18,7 +18,7 @@ use serde_json::Value;
 use sha2::Sha256;
 use tokio::sync::Notify;
 use trunkline::config::{self, Environment, Settings, Source};
-use trunkline::event::envelope::{Ingest, Mode, Origin, Record};
+use trunkline::event::envelope::{Ingest, Mode, Reception, Record};
 use trunkline::event::time::Time;
 use trunkline::http::{BACKLOG, KEEP_ALIVE};
 use trunkline::providers::Normalized;
@@ -114,7 +114,7 @@ fn records(settings: &Settings, webhook: &Webhook) -> Vec<(String, Record)> {
     let raw_id = "01JBENCH000000000000000000".to_owned();
     let ingest = Ingest { via: "webhook", verification: proof.verification.as_str(), scheme: &proof.scheme, raw_id };
     let provider = source.info.name;
-    let origin = Origin { provider, source_name: &source.name, received_at: raw.received_at, ingest: &ingest };
+    let origin = Reception { provider, source_name: &source.name, received_at: raw.received_at, ingest: &ingest };
     let events = normalized.events.into_iter();
     let records = events.map(|event| event.into_record(&origin, &source.privacy, Mode::Binary).unwrap());
     records.map(|record| (topics::full_name(&settings.kafka, record.topic), record)).collect()

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use secrecy::SecretString;
 use trunkline::config::{self, Environment, Settings};
 use trunkline::event::Event;
-use trunkline::event::envelope::{Ingest, Mode, Origin};
+use trunkline::event::envelope::{Ingest, Mode, Reception};
 use trunkline::event::time::Time;
 use trunkline::providers::simulate::{Credentials, Seed, SignedRequest};
 use trunkline::providers::{self, Normalized};
@@ -54,7 +54,7 @@ pub(crate) fn run(stage: &str, webhook: &str) {
         "serialise" => {
             let ingest = Ingest { via: "webhook", verification: "signed", scheme: "scheme", raw_id: ID.to_owned() };
             let (source_name, received_at) = (&*source.name, request.received_at);
-            let origin = Origin { provider: source.info.name, source_name, received_at, ingest: &ingest };
+            let origin = Reception { provider: source.info.name, source_name, received_at, ingest: &ingest };
             let mut batches: Vec<_> = (0..=TIMES).map(|_| normalise(&settings, &verified)).collect();
             count_each(&mut || {
                 for event in batches.pop().unwrap() {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::value::RawValue;
 use trunkline::config::{self, Environment, Source};
-use trunkline::event::envelope::{Ingest, Mode, Origin};
+use trunkline::event::envelope::{Ingest, Mode, Reception};
 use trunkline::event::privacy::{Privacy, TextPolicy};
 use trunkline::event::time::Time;
 use trunkline::providers::{Normalized, PROVIDERS};
@@ -53,7 +53,7 @@ pub fn take_body(data: &[u8]) {
     let mut normalized = Normalized::default();
     source.provider.normalize(&verified, &mut normalized);
     let ingest = Ingest { via: "webhook", verification: "none", scheme: "none", raw_id: String::new() };
-    let origin = Origin { provider: source.info.name, source_name: "fuzz", received_at: raw.received_at, ingest: &ingest };
+    let origin = Reception { provider: source.info.name, source_name: "fuzz", received_at: raw.received_at, ingest: &ingest };
     let privacy = Privacy { message_text: TextPolicy::Keep, ..Privacy::default() };
     for event in normalized.events {
         let record = event.into_record(&origin, &privacy, Mode::Structured).expect("an event is JSON");

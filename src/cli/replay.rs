@@ -10,7 +10,7 @@ use super::tail::line;
 use super::{Context, output};
 use crate::event::envelope::Record;
 use crate::event::time::Time;
-use crate::replay::{self, Kept, Options, Step, Summary};
+use crate::replay::{self, Options, Replayable, Step, Summary};
 
 /// Map kept requests anew and publish what now succeeds
 #[derive(Debug, clap::Args)]
@@ -76,8 +76,8 @@ impl Replay {
 
     fn options(&self) -> Options {
         let kept = match self.kept {
-            Topic::DeadLetter => Kept::DeadLetters,
-            Topic::Raw => Kept::RawRequests,
+            Topic::DeadLetter => Replayable::DeadLetters,
+            Topic::Raw => Replayable::RawRequests,
         };
         let source = self.source.clone();
         Options { kept, from: self.from, to: self.to, source, dry_run: self.dry_run, again: self.again }

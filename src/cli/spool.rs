@@ -10,7 +10,7 @@ use crate::event::time::Time;
 
 mod place;
 
-use place::{Offline, Place};
+use place::{Offline, SpoolArgs};
 
 /// Exit code of a spool that is not empty.
 pub(super) const NOT_EMPTY: u8 = 3;
@@ -57,7 +57,7 @@ Examples:
   trunkline spool list --json | jq -r .key")]
 struct List {
     #[command(flatten)]
-    place: Place,
+    place: SpoolArgs,
     /// How many rows to list at most, of the spool and of the quarantine each
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
@@ -135,7 +135,7 @@ Exit code 0 if everything holds, else 1. Nothing is changed. A running service k
 while its spool is read through.")]
 struct Verify {
     #[command(flatten)]
-    place: Place,
+    place: SpoolArgs,
 }
 
 impl Verify {
@@ -159,7 +159,7 @@ Exit code 0 when the spool is empty, 3 when it is not after --timeout-s. What Ka
 stays in the quarantine and counts as not empty.")]
 struct Drain {
     #[command(flatten)]
-    place: Place,
+    place: SpoolArgs,
     /// How long to wait until the spool is empty, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout_s: u64,

@@ -40,7 +40,7 @@ pub struct Ingest<'i> {
 
 /// Everything about an event that does not depend on the provider's message.
 #[derive(Debug)]
-pub struct Origin<'o> {
+pub struct Reception<'o> {
     /// Name of the provider.
     pub provider: &'static str,
     /// Name of the source in the configuration.
@@ -101,7 +101,7 @@ impl Event<'_> {
     /// Only if the event could not be written as JSON, which its types do not allow.
     pub fn into_record(
         mut self,
-        origin: &Origin<'_>,
+        origin: &Reception<'_>,
         privacy: &Privacy,
         mode: Mode,
     ) -> Result<Record, serde_json::Error> {
@@ -123,7 +123,7 @@ impl Event<'_> {
     }
 
     /// The CloudEvents attributes, but for the partition key.
-    fn attributes(&self, info: &KindInfo, id: EventId, fact_hash: Option<FactHash>, origin: &Origin<'_>) -> Headers {
+    fn attributes(&self, info: &KindInfo, id: EventId, fact_hash: Option<FactHash>, origin: &Reception<'_>) -> Headers {
         let account = utf8_percent_encode(&self.account_id, ACCOUNT);
         let mut attributes = Headers::of_event();
         attributes.push("ce_specversion", "1.0");
@@ -144,7 +144,7 @@ impl Event<'_> {
         &self,
         info: &KindInfo,
         id: EventId,
-        origin: &Origin<'_>,
+        origin: &Reception<'_>,
         privacy: &Privacy,
     ) -> Result<Vec<u8>, serde_json::Error> {
         let common = Common {

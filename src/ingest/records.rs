@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{ActiveSource, Ingest};
 use crate::event::Event;
-use crate::event::envelope::{Ingest as IngestFacts, Mode, Origin, Record};
+use crate::event::envelope::{Ingest as IngestFacts, Mode, Reception, Record};
 use crate::event::time::Time;
 use crate::providers::{Fault, Sink};
 use crate::publish::{dead_letter, raw};
@@ -107,13 +107,13 @@ impl<'s> RecordSink<'s> {
 impl<'r> Sink<'r> for RecordSink<'_> {
     fn event(&mut self, event: Event<'r>) {
         self.events += 1;
-        let origin = Origin {
+        let reception = Reception {
             provider: self.active.source.info.name,
             source_name: &self.active.name,
             received_at: self.received_at,
             ingest: &self.ingest,
         };
-        let record = event.into_record(&origin, &self.active.source.privacy, self.mode);
+        let record = event.into_record(&reception, &self.active.source.privacy, self.mode);
         self.keep(record);
     }
 

@@ -6,7 +6,7 @@
 use crate::config::section::Section;
 use crate::event::kind::Kind;
 use crate::request::{Head, Method};
-use crate::verify::freshness::Window;
+use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
 use crate::verify::{AuthError, Signature, Verified};
 
@@ -21,7 +21,7 @@ use super::{Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use phonenumber::country;
 
 /// A retry may come a day after the first attempt, and it is not known whether it is signed afresh.
-const DEFAULT_WINDOW: Window = Window { max_age_s: 90_000, max_ahead_s: 300 };
+const DEFAULT_WINDOW: Freshness = Freshness { max_age_s: 90_000, max_ahead_s: 300 };
 
 /// What is known of Vonage.
 pub static INFO: ProviderInfo = ProviderInfo {
@@ -47,12 +47,12 @@ struct Vonage {
     keys: Hs256Keys,
     account_id: Option<String>,
     application_ids: Vec<String>,
-    window: Window,
+    window: Freshness,
     region: Option<country::Id>,
 }
 
 fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provider> {
-    let window = Window {
+    let window = Freshness {
         max_age_s: section.number_or("iat_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000),
         max_ahead_s: section.number_or("iat_max_ahead_s", DEFAULT_WINDOW.max_ahead_s, 0..=86_400),
     };

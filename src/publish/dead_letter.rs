@@ -2,7 +2,7 @@
 
 use ulid::Ulid;
 
-use super::kept::{Kept, Reason};
+use super::kept::{KeptRequest, Reason};
 use crate::event::envelope::Record;
 use crate::event::kind::DEAD_LETTER_TOPIC;
 use crate::providers::Fault;
@@ -50,8 +50,8 @@ fn letter<'a>(
     id: &'a str,
     source_name: &'a str,
     provider: &'a str,
-) -> Kept<'a> {
-    let mut letter = Kept::new("dead_letter", request, fault.record.as_deref(), source_name, provider);
+) -> KeptRequest<'a> {
+    let mut letter = KeptRequest::new("dead_letter", request, fault.record.as_deref(), source_name, provider);
     letter.dead_letter_id = Some(id);
     letter.reason = Some(Reason { code: fault.code, message: &fault.message, pointer: fault.pointer.as_deref() });
     letter

@@ -20,7 +20,7 @@ const LEFT_OUT: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "
 
 /// A request, or one record of it, as it is published.
 #[derive(Debug, Serialize)]
-pub(super) struct Kept<'a> {
+pub(super) struct KeptRequest<'a> {
     schema_version: &'static str,
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ struct Request<'a> {
     remote_addr: Option<IpAddr>,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> KeptRequest<'a> {
     /// Describes a whole request, or one record of it, without its credentials.
     pub(super) fn new(
         kind: &'static str,

@@ -1,6 +1,6 @@
 //! Raw requests: what was authentic, exactly as it came, for those who keep evidence or map it anew.
 
-use super::kept::Kept;
+use super::kept::KeptRequest;
 use crate::event::envelope::Record;
 use crate::event::kind::RAW_TOPIC;
 use crate::verify::Verified;
@@ -15,7 +15,7 @@ pub fn of_verified(
     source_name: &str,
     provider: &'static str,
 ) -> Result<Record, serde_json::Error> {
-    let mut raw = Kept::new("raw", verified.request(), None, source_name, provider);
+    let mut raw = KeptRequest::new("raw", verified.request(), None, source_name, provider);
     raw.raw_id = Some(raw_id);
     raw.proof = Some(verified.proof());
     raw.into_record(&RAW_TOPIC, raw_id)

@@ -3,7 +3,7 @@
 use super::letter::{Letter, Scope};
 use crate::config::Source;
 use crate::event::Event;
-use crate::event::envelope::{Ingest, Mode, Origin, Record};
+use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::privacy::Privacy;
 use crate::providers::{Fault, Sink};
 use crate::verify;
@@ -37,13 +37,13 @@ pub(super) fn map(letter: &Letter, source: &Source, mode: Mode) -> Result<Mapped
         scheme: &proof.scheme,
         raw_id: letter.raw_id().to_owned(),
     };
-    let origin = Origin {
+    let reception = Reception {
         provider: source.info.name,
         source_name: &source.name,
         received_at: letter.received_at,
         ingest: &ingest,
     };
-    let mut writer = Writer { origin, privacy: &source.privacy, mode, mapped: Ok(Mapped::default()) };
+    let mut writer = Writer { reception, privacy: &source.privacy, mode, mapped: Ok(Mapped::default()) };
     match letter.scope() {
         Scope::Request => source.provider.normalize(&verified, &mut writer),
         Scope::Record => source.provider.normalize_record(&verified, &mut writer),
@@ -53,7 +53,7 @@ pub(super) fn map(letter: &Letter, source: &Source, mode: Mode) -> Result<Mapped
 
 /// Writes each event as soon as the provider hands it over.
 struct Writer<'w> {
-    origin: Origin<'w>,
+    reception: Reception<'w>,
     privacy: &'w Privacy,
     mode: Mode,
     mapped: Result<Mapped, serde_json::Error>,
@@ -62,7 +62,7 @@ struct Writer<'w> {
 impl<'r> Sink<'r> for Writer<'_> {
     fn event(&mut self, event: Event<'r>) {
         let Ok(mapped) = &mut self.mapped else { return };
-        match event.into_record(&self.origin, self.privacy, self.mode) {
+        match event.into_record(&self.reception, self.privacy, self.mode) {
             Ok(record) => mapped.records.push(record),
             Err(error) => self.mapped = Err(error),
         }

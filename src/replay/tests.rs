@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::letter::Letter;
 use super::mapping::{self, Mapped};
 use crate::config::{self, Environment, Source};
-use crate::event::envelope::{Ingest, Mode, Origin, Record};
+use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::time::Time;
 use crate::providers::simulate::{Credentials, SignedRequest};
 use crate::providers::{self, Fault, Normalized, PROVIDERS, ProviderInfo};
@@ -65,7 +65,8 @@ fn published(source: &Source, verified: &Verified<'_>) -> Vec<Record> {
     let proof = verified.proof();
     let verification = proof.verification.as_str();
     let ingest = Ingest { via: "webhook", verification, scheme: &proof.scheme, raw_id: RAW_ID.to_owned() };
-    let origin = Origin { provider: source.info.name, source_name: &source.name, received_at: now(), ingest: &ingest };
+    let origin =
+        Reception { provider: source.info.name, source_name: &source.name, received_at: now(), ingest: &ingest };
     let record = |event: crate::event::Event<'_>| event.into_record(&origin, &source.privacy, Mode::Binary).unwrap();
     normalized.events.into_iter().map(record).collect()
 }
@@ -258,7 +259,7 @@ fn a_range_is_one_of_reception_and_ends_before_its_end() {
     let time = |text: &str| Some(Time::parse_iso(text).unwrap());
     let covers = |from, to, source: Option<&str>| {
         let source = source.map(str::to_owned);
-        super::Options { kept: super::Kept::DeadLetters, from, to, source, dry_run: false, again: false }
+        super::Options { kept: super::Replayable::DeadLetters, from, to, source, dry_run: false, again: false }
             .covers(&letter)
     };
     assert!(covers(None, None, None) && covers(None, None, Some("subject")));

@@ -5,14 +5,14 @@ use crate::event::time::Time;
 
 /// The window in which a signed time is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct Freshness {
     /// Greatest age in seconds. It must outlast the provider's retries.
     pub max_age_s: u32,
     /// Greatest lead over our clock in seconds.
     pub max_ahead_s: u32,
 }
 
-impl Window {
+impl Freshness {
     /// Checks a signed time, in seconds since the Unix epoch, in both directions.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn both_edges_are_inside_and_extremes_do_not_overflow() {
-        let window = Window { max_age_s: 100, max_ahead_s: 10 };
+        let window = Freshness { max_age_s: 100, max_ahead_s: 10 };
         let now = Time::from_unix_seconds(1_000_000).unwrap();
         assert_eq!(window.check(999_900, now), Ok(()));
         assert_eq!(window.check(999_899, now), Err(AuthError::Stale));

@@ -14,7 +14,7 @@ use trunkline::event::kind::STATE_TOPIC;
 use trunkline::event::time::Time;
 use trunkline::publish::reader::{From, ReadError, Reader};
 use trunkline::publish::topics::{self, TopicState};
-use trunkline::replay::{self, Kept, Options, Summary};
+use trunkline::replay::{self, Options, Replayable, Summary};
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
 use crate::service::{PATIENCE, SECRET, Service, blocking, configuration, sign, status};
@@ -22,7 +22,7 @@ use crate::service::{PATIENCE, SECRET, Service, blocking, configuration, sign, s
 const RAW_ON: &str = "raw_topic = true\nack_timeout_ms = 60000";
 
 const RAW: Options =
-    Options { kept: Kept::RawRequests, from: None, to: None, source: None, dry_run: false, again: false };
+    Options { kept: Replayable::RawRequests, from: None, to: None, source: None, dry_run: false, again: false };
 
 fn settings(service: &Service) -> Settings {
     let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
@@ -107,13 +107,13 @@ async fn a_range_of_time_is_replayed_and_nothing_beside_it() {
     assert_eq!(times.iter().map(|time| time.unix_ms()).collect::<HashSet<_>>().len(), 5, "{times:?}");
     for (from, to) in [(None, None), (Some(2), None), (None, Some(3)), (Some(1), Some(4)), (Some(3), Some(3))] {
         let at = |index: Option<usize>| index.map(|index| times[index]);
-        let options = Options { kept: Kept::DeadLetters, from: at(from), to: at(to), ..RAW };
+        let options = Options { kept: Replayable::DeadLetters, from: at(from), to: at(to), ..RAW };
         let summary = replay(&service, &options).await;
         let expected = to.unwrap_or(5) - from.unwrap_or(0);
         assert_eq!((summary.read, summary.failing), (expected as u64, expected as u64), "{from:?} to {to:?}");
     }
     let later = Time::from_unix_seconds(times[4].unix_seconds() + 3600).unwrap();
-    let options = Options { kept: Kept::DeadLetters, from: Some(later), ..RAW };
+    let options = Options { kept: Replayable::DeadLetters, from: Some(later), ..RAW };
     assert_eq!(replay(&service, &options).await, Summary::default());
 }
 

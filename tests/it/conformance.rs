@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use trunkline::config::{self, Environment, Source};
-use trunkline::event::envelope::{Ingest, Mode, Origin, Record};
+use trunkline::event::envelope::{Ingest, Mode, Reception, Record};
 use trunkline::event::time::Time;
 use trunkline::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
 use trunkline::providers::{Normalized, PROVIDERS, ProviderInfo};
@@ -91,7 +91,7 @@ impl Subject {
             scheme: "test",
             raw_id: "01JK5Q0V8T4Z5M3R7S9W1X2Y3Z".to_owned(),
         };
-        let origin = Origin { provider: self.info.name, source_name: "subject", received_at, ingest: &ingest };
+        let origin = Reception { provider: self.info.name, source_name: "subject", received_at, ingest: &ingest };
         let mut outcome = Outcome { events: Vec::new(), dead_letters: 0 };
         for event in normalized.events {
             let record = event.into_record(&origin, &self.source.privacy, Mode::Binary).unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trunkline::event::envelope::Record;
 use trunkline::event::headers::Headers;
 use trunkline::event::kind::DEAD_LETTER_TOPIC;
-use trunkline::replay::{self, Kept, Options, Step, Summary};
+use trunkline::replay::{self, Options, Replayable, Step, Summary};
 
 use crate::harness::program::Place;
 use crate::harness::webhook::{Webhook, status, without};
@@ -22,9 +22,9 @@ signature_secrets = ["env:VONAGE_SECRET"]
 "#;
 
 const DEAD_LETTERS: Options =
-    Options { kept: Kept::DeadLetters, from: None, to: None, source: None, dry_run: false, again: false };
+    Options { kept: Replayable::DeadLetters, from: None, to: None, source: None, dry_run: false, again: false };
 
-const RAW_REQUESTS: Options = Options { kept: Kept::RawRequests, ..DEAD_LETTERS };
+const RAW_REQUESTS: Options = Options { kept: Replayable::RawRequests, ..DEAD_LETTERS };
 
 /// A dead letter of an older version that did not understand the body.
 fn letter(source: &str, provider: &str, id: &str, body: &Value) -> Record {

@@ -19,13 +19,13 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Which spool is meant.
 #[derive(Debug, clap::Args)]
-pub(super) struct Place {
+pub(super) struct SpoolArgs {
     /// Directory of a spool that no running service uses [default: ask the running service]
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
 }
 
-impl Place {
+impl SpoolArgs {
     /// What is in the spool.
     pub(super) async fn overview(&self, context: &Context, limit: usize) -> anyhow::Result<Value> {
         match &self.dir {

@@ -4,7 +4,7 @@ use form_urlencoded::Serializer;
 use serde_json::{Value, json};
 
 use crate::config::{self, Environment};
-use crate::event::envelope::{Ingest, Mode, Origin, Record};
+use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::privacy::{NamePolicy, NumberPolicy, Privacy};
 use crate::event::time::Time;
 use crate::providers::Normalized;
@@ -44,7 +44,7 @@ fn with_normalized<T>(raw: &RawRequest<'_>, use_it: impl FnOnce(Normalized<'_>) 
 
 fn records(raw: &RawRequest<'_>, privacy: &Privacy) -> Vec<Record> {
     let ingest = Ingest { via: "webhook", verification: "none", scheme: "none", raw_id: "r".to_owned() };
-    let origin = Origin { provider: "telphin", source_name: "t", received_at: raw.received_at, ingest: &ingest };
+    let origin = Reception { provider: "telphin", source_name: "t", received_at: raw.received_at, ingest: &ingest };
     with_normalized(raw, |normalized| {
         assert!(normalized.faults.is_empty(), "{:?}", normalized.faults);
         let written = normalized.events.into_iter().map(|event| event.into_record(&origin, privacy, Mode::Binary));

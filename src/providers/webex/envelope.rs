@@ -4,7 +4,7 @@ use phonenumber::country;
 use serde_json::value::RawValue;
 
 use super::record::{self, Surroundings};
-use super::search::{self, Found, Seen};
+use super::search::{self, Candidate, Seen};
 use super::{ids, telephony};
 use crate::json::{Members, Text, Value};
 use crate::providers::{Fault, Sink};
@@ -52,7 +52,7 @@ pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::I
 /// Normalises one call record without an envelope, also one that lacks what a record is known by.
 pub(super) fn normalize_record<'r>(request: &'r Verified<'r>, region: Option<country::Id>, out: &mut dyn Sink<'r>) {
     match read(request) {
-        Ok(body) => Delivery::new(request, region, out).record(&Found::alone(body)),
+        Ok(body) => Delivery::new(request, region, out).record(&Candidate::alone(body)),
         Err(fault) => out.fault(fault),
     }
 }
@@ -98,7 +98,7 @@ impl<'d, 'r> Delivery<'d, 'r> {
         }
     }
 
-    fn record(&mut self, found: &Found<'_, 'r>) {
+    fn record(&mut self, found: &Candidate<'_, 'r>) {
         let text = found.value.get();
         let parent_account_id = found.organisation.clone().or_else(|| self.configured.clone());
         let mapped = match text.starts_with('{') {
@@ -111,7 +111,7 @@ impl<'d, 'r> Delivery<'d, 'r> {
         }
     }
 
-    fn bad_record(&mut self, fault: Fault<'r>, found: &Found<'_, 'r>) {
+    fn bad_record(&mut self, fault: Fault<'r>, found: &Candidate<'_, 'r>) {
         self.bad += 1;
         if self.bad <= MAX_BAD_RECORDS {
             let record = Some(Text::Borrowed(found.value.get()));

@@ -24,18 +24,18 @@ const REPORT_ID: &str = "reportid";
 const MAX_ARRAYS: usize = 8;
 
 /// Takes an element of an array of records, or a record that stands alone.
-pub(super) type Take<'s, 'r> = &'s mut dyn FnMut(Found<'_, 'r>);
+pub(super) type Take<'s, 'r> = &'s mut dyn FnMut(Candidate<'_, 'r>);
 
 /// Something that stands where a record should.
 #[derive(Debug)]
-pub(super) struct Found<'p, 'r> {
+pub(super) struct Candidate<'p, 'r> {
     pub(super) value: &'r RawValue,
     /// The organisation that the outermost envelope around it names.
     pub(super) organisation: Option<Text<'r>>,
     path: &'p [Step<'r>],
 }
 
-impl<'r> Found<'_, 'r> {
+impl<'r> Candidate<'_, 'r> {
     /// A record by itself.
     pub(super) fn alone(value: &'r RawValue) -> Self {
         Self { value, organisation: None, path: &[] }
@@ -148,7 +148,7 @@ impl<'r> Search<'_, 'r> {
 
     fn found(&mut self, value: &'r RawValue, organisation: Option<&Text<'r>>) {
         self.seen.records += 1;
-        (self.take)(Found { value, organisation: organisation.cloned(), path: &self.path });
+        (self.take)(Candidate { value, organisation: organisation.cloned(), path: &self.path });
     }
 }
 

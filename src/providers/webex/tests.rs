@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::INFO;
 use crate::config;
-use crate::event::envelope::{Ingest, Mode, Origin};
+use crate::event::envelope::{Ingest, Mode, Reception};
 use crate::event::privacy::{NamePolicy, NumberPolicy, Privacy, TextPolicy};
 use crate::event::time::Time;
 use crate::providers::simulate::{Credentials, Seed};
@@ -55,7 +55,7 @@ pub(super) fn take_with(body: &[u8], account: &str, privacy: &Privacy) -> Taken 
     let mut taken = Taken::default();
     with_sink(body, account, false, |normalize| {
         normalize(&mut |normalized| {
-            let origin = Origin { provider: "webex", source_name: "w", received_at, ingest: &ingest };
+            let origin = Reception { provider: "webex", source_name: "w", received_at, ingest: &ingest };
             for event in normalized.events {
                 let record = event.into_record(&origin, privacy, Mode::Binary).unwrap();
                 taken.events.push(serde_json::from_slice(&record.value).unwrap());

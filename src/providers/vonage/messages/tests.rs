@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::config;
-use crate::event::envelope::{Ingest, Mode, Origin};
+use crate::event::envelope::{Ingest, Mode, Reception};
 use crate::event::privacy::{Privacy, TextPolicy};
 use crate::event::time::Time;
 use crate::providers::Normalized;
@@ -35,7 +35,7 @@ fn with_normalized<T>(body: &[u8], use_it: impl FnOnce(Normalized<'_>) -> T) -> 
 fn event_with(privacy: &Privacy, body: &Value) -> Value {
     let ingest = Ingest { via: "webhook", verification: "none", scheme: "none", raw_id: "r".to_owned() };
     let received_at = Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap();
-    let origin = Origin { provider: "vonage", source_name: "v", received_at, ingest: &ingest };
+    let origin = Reception { provider: "vonage", source_name: "v", received_at, ingest: &ingest };
     with_normalized(body.to_string().as_bytes(), |mut normalized| {
         assert!(normalized.faults.is_empty(), "{:?}", normalized.faults);
         assert_eq!(normalized.events.len(), 1);

@@ -5,7 +5,7 @@ use super::super::simulate;
 use super::*;
 use crate::providers::simulate::Credentials;
 use crate::request::Headers;
-use crate::verify::freshness::Window;
+use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
 
 const SECRET: &str = "ZYtdTtGV3BCFN7tWmOWr1md66XsquMggr4W2cTtXtcPgfnI0Xw";
@@ -22,7 +22,7 @@ fn vonage(secrets: &[&str]) -> Vonage {
         keys: Hs256Keys::new(&secrets),
         account_id: Some("a1b2c3d".to_owned()),
         application_ids: Vec::new(),
-        window: Window { max_age_s: 90_000, max_ahead_s: 300 },
+        window: Freshness { max_age_s: 90_000, max_ahead_s: 300 },
         region: None,
     }
 }
