@@ -94,3 +94,23 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::client::tests::settings;
+
+    #[test]
+    fn a_client_that_gets_no_answer_several_times_in_a_row_is_replaced() {
+        let prober = Prober::start(&settings("client.id", "me", "text")).unwrap();
+        let client = || Arc::as_ptr(&prober.client.lock().unwrap());
+        let first = client();
+        for answered in [false, false, false, true, false, false, false] {
+            prober.note_answer(answered);
+            assert_eq!(client(), first, "an answer begins the count anew");
+        }
+        let nobody = prober.probe(&["t".to_owned()], Duration::from_millis(1));
+        assert_eq!(nobody.brokers, 0);
+        assert_ne!(client(), first);
+    }
+}
