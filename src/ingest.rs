@@ -9,6 +9,7 @@ mod records;
 
 use crate::config::{KafkaSettings, Source};
 use crate::event::envelope::Mode;
+use crate::provider::Reply;
 use crate::publish::lane::Policy;
 use crate::publish::{self, Publisher, Submitted};
 use crate::request::{Head, RawRequest};
@@ -40,14 +41,21 @@ pub struct Ingest {
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Everything it holds is durable.
-    Durable,
+    /// Everything it holds is durable, and this is what the provider wants to read.
+    Durable(Option<Reply>),
     /// It is not authentic.
     Unauthenticated,
     /// It is signed at a time that lies ahead of our clock, which is therefore wrong.
     ClockAhead,
     /// Its events could not be made durable in time.
     Unavailable,
+}
+
+/// What was made of a webhook, on its way to Kafka.
+struct Taken {
+    submitted: Submitted,
+    outcome: RequestOutcome,
+    reply: Option<Reply>,
 }
 
 impl Ingest {
@@ -100,8 +108,8 @@ impl Ingest {
             Ok(verified) => verified,
             Err(error) => return self.refuse(active, error),
         };
-        let (submitted, outcome) = match self.submit(active, &verified) {
-            Ok(submitted) => submitted,
+        let Taken { submitted, outcome, reply } = match self.submit(active, &verified) {
+            Ok(taken) => taken,
             Err(error) => {
                 tracing::error!(%error, source.name = %active.name, "a webhook can not be published");
                 active.metrics.request(RequestOutcome::Unavailable);
@@ -111,7 +119,7 @@ impl Ingest {
         let wait = tokio::time::timeout(submitted.patience, submitted.ticket.durable());
         let durable = wait.await.unwrap_or(false);
         active.metrics.request(if durable { outcome } else { RequestOutcome::Unavailable });
-        if durable { Outcome::Durable } else { Outcome::Unavailable }
+        if durable { Outcome::Durable(reply) } else { Outcome::Unavailable }
     }
 
     fn refuse(&self, active: &ActiveSource, error: AuthError) -> Outcome {
@@ -127,16 +135,12 @@ impl Ingest {
     }
 
     /// Hands everything that a request holds to the publisher.
-    fn submit(
-        &self,
-        active: &ActiveSource,
-        verified: &Verified<'_>,
-    ) -> Result<(Submitted, RequestOutcome), Unpublishable> {
+    fn submit(&self, active: &ActiveSource, verified: &Verified<'_>) -> Result<Taken, Unpublishable> {
         let request = verified.request();
         active.metrics.authentic(verified.proof().secret_index, request.received_at.unix_seconds());
         let mut sink = RecordSink::new(active, verified, Ulid::generate().to_string(), self);
         active.source.provider.normalize(verified, &mut sink);
-        let (events, faults) = (sink.events, sink.faults);
+        let (events, faults, reply) = (sink.events, sink.faults, sink.reply);
         let records = sink.finish()?;
         let origin = publish::Origin {
             source_name: Arc::clone(&active.name),
@@ -156,6 +160,6 @@ impl Ingest {
             (_, 0, 0) => RequestOutcome::Duplicate,
             _ => RequestOutcome::Accepted,
         };
-        Ok((submitted, outcome))
+        Ok(Taken { submitted, outcome, reply })
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! * [`http`] reads a request and gives the answer; [`request`] is what it hands on.
 //! * [`ingest`] takes a request through verification, normalisation and publishing.
-//! * [`verify`] holds the schemes; [`providers`] holds what each provider signs, sends and means.
+//! * [`verify`] holds the schemes; [`provider`] tells what a provider is, and [`providers`] what each one signs, sends and
+//!   means.
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
 //! * [`replay`] maps anew what was kept, and publishes what now succeeds.
@@ -20,6 +21,7 @@ pub mod request;
 pub mod http;
 pub mod ingest;
 
+pub mod provider;
 pub mod providers;
 pub mod verify;
 

@@ -22,8 +22,24 @@ pub mod freshness;
 pub mod hmac;
 pub mod jwt;
 
-use crate::providers::Provider;
 use crate::request::{Head, RawRequest};
+
+/// A provider's signatures, as one source checks them.
+pub trait Verifier: Send + Sync {
+    /// Checks the signature that a request carries, as far as its head alone allows. `Ok(None)` means that
+    /// it carries none, which is for the source's other doors to judge; a signature that is there must be
+    /// valid. Reads no clock (the request says when it came) and logs nothing.
+    ///
+    /// # Errors
+    /// [`AuthError`] when a signature is there that can not hold for any body.
+    fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError>;
+
+    /// Whether every event needs an account from the signature or the configuration, because the
+    /// messages themselves name none.
+    fn needs_account(&self) -> bool {
+        true
+    }
+}
 
 /// What a source accepts besides signatures.
 #[derive(Debug, Default)]
@@ -70,6 +86,9 @@ pub struct Proof {
     /// The account that the signature, else the configuration, names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
+    /// What the signature covers, which is not kept.
+    #[serde(skip)]
+    pub covered: Covered,
 }
 
 impl Proof {
@@ -79,17 +98,32 @@ impl Proof {
     }
 
     fn unsigned(verification: Verification, scheme: &'static str, secret_index: Option<usize>) -> Self {
-        Self { verification, scheme: scheme.into(), secret_index, account_id: None }
+        Self { verification, scheme: scheme.into(), secret_index, account_id: None, covered: Covered::Nothing }
     }
 
     /// Adds the configured account where no signature names one.
-    fn with_account(mut self, provider: &dyn Provider, doors: &Doors) -> Result<Self, AuthError> {
+    fn with_account(mut self, verifier: &dyn Verifier, doors: &Doors) -> Result<Self, AuthError> {
+        self.check_account(verifier, doors)?;
         self.account_id = self.account_id.or_else(|| doors.account_id.clone());
-        match self.account_id.is_none() && provider.needs_account() {
-            true => Err(AuthError::WrongAccount),
-            false => Ok(self),
-        }
+        Ok(self)
     }
+
+    fn check_account(&self, verifier: &dyn Verifier, doors: &Doors) -> Result<(), AuthError> {
+        let known = self.account_id.is_some() || doors.account_id.is_some();
+        if known || !verifier.needs_account() { Ok(()) } else { Err(AuthError::WrongAccount) }
+    }
+}
+
+/// What a signature covers of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Covered {
+    /// Nothing of what is said.
+    #[default]
+    Nothing,
+    /// The body, or the whole query of a request without one.
+    Body,
+    /// These parameters of the query or the form.
+    Parameters(Vec<String>),
 }
 
 /// How far a request was verified.
@@ -179,22 +213,28 @@ impl AuthError {
     }
 }
 
-/// A signature that a head carries and that may still hold. Whether it does shows with the body.
+/// A signature that may still hold. Whether it does shows with the body, and for providers that sign in the body
+/// itself, also whether there is one.
 pub struct Signature<'p>(Box<Confirm<'p>>);
 
-type Confirm<'p> = dyn FnOnce(&RawRequest<'_>) -> Result<Proof, AuthError> + Send + 'p;
+type Confirm<'p> = dyn FnOnce(&RawRequest<'_>) -> Result<Option<Proof>, AuthError> + Send + 'p;
 
 impl<'p> Signature<'p> {
-    /// What is to be done with the whole request.
-    pub fn new(confirm: impl FnOnce(&RawRequest<'_>) -> Result<Proof, AuthError> + Send + 'p) -> Self {
+    /// A signature in the head, and what is to be done with it and the whole request.
+    pub fn in_head(confirm: impl FnOnce(&RawRequest<'_>) -> Result<Proof, AuthError> + Send + 'p) -> Self {
+        Self(Box::new(move |request| confirm(request).map(Some)))
+    }
+
+    /// Perhaps a signature in the body, which is found in the whole request or not.
+    pub fn in_body(confirm: impl FnOnce(&RawRequest<'_>) -> Result<Option<Proof>, AuthError> + Send + 'p) -> Self {
         Self(Box::new(confirm))
     }
 
     /// Compares it with the whole request.
     ///
     /// # Errors
-    /// [`AuthError`] when the signature does not cover the body.
-    pub fn confirm(self, request: &RawRequest<'_>) -> Result<Proof, AuthError> {
+    /// [`AuthError`] when the signature does not cover the request.
+    pub fn confirm(self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
         (self.0)(request)
     }
 }
@@ -205,14 +245,11 @@ impl fmt::Debug for Signature<'_> {
     }
 }
 
-/// What the head of a request has shown: either everything, or a signature over a body that is still to be read.
+/// What the head of a request has shown: what is proven by it, and a signature over a body that is still to be read.
 #[derive(Debug)]
-pub struct Admission<'p>(Shown<'p>);
-
-#[derive(Debug)]
-enum Shown<'p> {
-    Everything(Proof),
-    Signature(Signature<'p>),
+pub struct Admission<'p> {
+    signature: Option<Signature<'p>>,
+    proof: Option<Proof>,
 }
 
 impl Admission<'_> {
@@ -223,13 +260,14 @@ impl Admission<'_> {
     pub fn confirm<'r>(
         self,
         request: &'r RawRequest<'r>,
-        provider: &dyn Provider,
+        verifier: &dyn Verifier,
         doors: &Doors,
     ) -> Result<Verified<'r>, AuthError> {
-        let proof = match self.0 {
-            Shown::Everything(proof) => proof,
-            Shown::Signature(signature) => signature.confirm(request)?.with_account(provider, doors)?,
+        let signed = match self.signature {
+            Some(signature) => signature.confirm(request)?,
+            None => None,
         };
+        let proof = signed.or(self.proof).ok_or(AuthError::Missing)?.with_account(verifier, doors)?;
         Ok(Verified { request, proof })
     }
 }
@@ -239,15 +277,16 @@ impl Admission<'_> {
 ///
 /// # Errors
 /// [`AuthError`], for the log and the metrics only.
-pub fn admit<'p>(head: Head<'_, '_>, provider: &'p dyn Provider, doors: &Doors) -> Result<Admission<'p>, AuthError> {
+pub fn admit<'p>(head: Head<'_, '_>, verifier: &'p dyn Verifier, doors: &Doors) -> Result<Admission<'p>, AuthError> {
     if !doors.admits(head.remote_addr()) {
         return Err(AuthError::AddressNotAllowed);
     }
-    let shown = match doors.check(head, provider)? {
-        Shown::Everything(proof) => Shown::Everything(proof.with_account(provider, doors)?),
-        signature @ Shown::Signature(_) => signature,
-    };
-    Ok(Admission(shown))
+    let admission = doors.check(head, verifier)?;
+    match (&admission.signature, &admission.proof) {
+        (Some(_), _) => Ok(admission),
+        (None, Some(proof)) => proof.check_account(verifier, doors).map(|()| admission),
+        (None, None) => Err(AuthError::Missing),
+    }
 }
 
 /// Verifies a request by its source's rules, head and body at once.
@@ -256,10 +295,10 @@ pub fn admit<'p>(head: Head<'_, '_>, provider: &'p dyn Provider, doors: &Doors) 
 /// [`AuthError`], for the log and the metrics only.
 pub fn authenticate<'r>(
     request: &'r RawRequest<'r>,
-    provider: &dyn Provider,
+    verifier: &dyn Verifier,
     doors: &Doors,
 ) -> Result<Verified<'r>, AuthError> {
-    admit(request.head(), provider, doors)?.confirm(request, provider, doors)
+    admit(request.head(), verifier, doors)?.confirm(request, verifier, doors)
 }
 
 /// Takes a request that was authentic when it came and was kept since, with what was verified then.
@@ -268,13 +307,13 @@ pub fn authenticate<'r>(
 /// # Errors
 /// [`AuthError::WrongAccount`] when neither the proof nor the configuration names the account that the
 /// provider's events need.
-pub fn accept_again<'r>(
+pub(crate) fn accept_again<'r>(
     request: &'r RawRequest<'r>,
     proof: Proof,
-    provider: &dyn Provider,
+    verifier: &dyn Verifier,
     doors: &Doors,
 ) -> Result<Verified<'r>, AuthError> {
-    let proof = proof.with_account(provider, doors)?;
+    let proof = proof.with_account(verifier, doors)?;
     Ok(Verified { request, proof })
 }
 
@@ -286,19 +325,19 @@ impl Doors {
 
     /// What is there must hold: a token in the URL also beside a signature, a signature also beside a
     /// token. One of them must be there, unless the source checks nothing.
-    fn check<'p>(&self, head: Head<'_, '_>, provider: &'p dyn Provider) -> Result<Shown<'p>, AuthError> {
+    fn check<'p>(&self, head: Head<'_, '_>, verifier: &'p dyn Verifier) -> Result<Admission<'p>, AuthError> {
         if self.open {
-            return Ok(Shown::Everything(Proof::nothing()));
+            return Ok(Admission { signature: None, proof: Some(Proof::nothing()) });
         }
-        let signature = provider.signature(head)?;
-        let token = match head.url_token() {
+        let signature = verifier.signature(head)?;
+        let proof = match head.url_token() {
             Some(token) => {
                 let index = self.url_tokens.find(token).ok_or(AuthError::WrongToken)?;
                 Some(Proof::unsigned(Verification::Token, "url-token", Some(index)))
             }
             None => None,
         };
-        signature.map(Shown::Signature).or(token.map(Shown::Everything)).ok_or(AuthError::Missing)
+        Ok(Admission { signature, proof })
     }
 }
 
@@ -356,5 +395,42 @@ mod tests {
         assert!(!doors.admits(Some("198.51.100.1".parse().unwrap())));
         assert!(!doors.admits(None));
         assert!(Doors::default().admits(None));
+    }
+
+    /// Signs in the body: `right` is a signature, `wrong` is none of ours, and any other body has none.
+    struct InBody;
+
+    impl Verifier for InBody {
+        fn signature(&self, _: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
+            Ok(Some(Signature::in_body(|request| match request.body {
+                b"right" => {
+                    Ok(Some(Proof { covered: Covered::Body, ..Proof::unsigned(Verification::Signed, "test", None) }))
+                }
+                b"wrong" => Err(AuthError::WrongSignature),
+                _ => Ok(None),
+            })))
+        }
+    }
+
+    fn verified(body: &[u8], token: Option<&str>, doors: &Doors) -> Result<Verification, AuthError> {
+        let at = crate::event::time::Time::from_unix_seconds(0).unwrap();
+        let request = RawRequest::new(crate::request::Method::Post, "/", at).with_token(token).with_body(body, false);
+        authenticate(&request, &InBody, doors).map(|verified| verified.proof().verification)
+    }
+
+    #[test]
+    fn a_signature_in_the_body_counts_and_a_token_where_there_is_none() {
+        let doors = Doors {
+            url_tokens: UrlTokens::new(&["a-token".into()], 0),
+            account_id: Some("a".to_owned()),
+            ..Doors::default()
+        };
+        assert_eq!(verified(b"right", None, &doors), Ok(Verification::Signed));
+        assert_eq!(verified(b"right", Some("a-token"), &doors), Ok(Verification::Signed));
+        assert_eq!(verified(b"", Some("a-token"), &doors), Ok(Verification::Token));
+        assert_eq!(verified(b"", None, &doors), Err(AuthError::Missing));
+        assert_eq!(verified(b"wrong", Some("a-token"), &doors), Err(AuthError::WrongSignature));
+        assert_eq!(verified(b"right", Some("another"), &doors), Err(AuthError::WrongToken));
+        assert_eq!(verified(b"right", None, &Doors { account_id: None, ..doors }), Err(AuthError::WrongAccount));
     }
 }

@@ -21,9 +21,8 @@ use trunkline::config::{self, Environment, Settings, Source};
 use trunkline::event::envelope::{Ingest, Mode, Reception, Record};
 use trunkline::event::time::Time;
 use trunkline::http::{BACKLOG, KEEP_ALIVE};
-use trunkline::providers::Normalized;
+use trunkline::provider::Normalized;
 use trunkline::publish::{client, topics};
-use trunkline::request::{Headers, RawRequest};
 use trunkline::verify;
 
 use crate::webhooks::{self, SECRET, Webhook};
@@ -95,17 +94,7 @@ async fn serve(settings: &Settings, webhook: &'static Webhook) -> std::io::Resul
 fn records(settings: &Settings, webhook: &Webhook) -> Vec<(String, Record)> {
     let source: &Source = &settings.sources[0];
     let signed = webhook.sign();
-    let raw = RawRequest {
-        method: signed.method,
-        path: "/",
-        url_token: signed.url_token.as_deref(),
-        query: &signed.query,
-        headers: Headers::new(signed.headers.iter().map(|(name, value)| (*name, value.as_bytes()))),
-        body: &signed.body,
-        undecodable: false,
-        remote_addr: None,
-        received_at: Time::now(),
-    };
+    let raw = signed.received("/", Time::now());
     let verified = verify::authenticate(&raw, &*source.provider, &source.doors).unwrap();
     let mut normalized = Normalized::default();
     source.provider.normalize(&verified, &mut normalized);

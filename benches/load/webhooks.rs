@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
-use secrecy::SecretString;
 use trunkline::event::time::Time;
+use trunkline::provider::simulate::{Credentials, Seed, SignedRequest, Signing};
 use trunkline::providers;
-use trunkline::providers::simulate::{Credentials, Seed, SignedRequest};
 
 /// The secret of every source, or the token that ends its URL. It is invented.
 pub(crate) const SECRET: &str = "an-invented-benchmark-secret";
@@ -50,7 +49,7 @@ impl Webhook {
     pub(crate) fn sign(&self) -> SignedRequest {
         static INDEX: AtomicU64 = AtomicU64::new(0);
         let info = providers::find(self.provider).unwrap();
-        let simulation = info.simulations.iter().find(|known| known.name == self.simulation).unwrap();
+        let simulation = info.simulation(self.simulation).unwrap();
         let now = Time::now();
         let seed = Seed {
             id: uuid::Uuid::new_v4().to_string(),
@@ -60,10 +59,8 @@ impl Webhook {
             records: self.records,
             shape: String::new(),
         };
-        let body = (info.encode)(&(simulation.bodies)(&seed).remove(0));
-        let credentials =
-            Credentials { account_id: ACCOUNT.to_owned(), secret: Some(SecretString::from(SECRET)), tamper: false };
-        (info.sign)(&credentials, now, body)
+        let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now };
+        simulation.request(&signing, &(simulation.bodies)(&seed).remove(0))
     }
 
     /// Whether bodies are forms instead of JSON.

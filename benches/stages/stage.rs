@@ -2,14 +2,14 @@
 
 use std::hint::black_box;
 
-use secrecy::SecretString;
 use trunkline::config::{self, Environment, Settings};
 use trunkline::event::Event;
 use trunkline::event::envelope::{Ingest, Mode, Reception};
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::{Credentials, Seed, SignedRequest};
-use trunkline::providers::{self, Normalized};
-use trunkline::request::{Headers, RawRequest};
+use trunkline::provider::Normalized;
+use trunkline::provider::simulate::{Credentials, Seed, SignedRequest, Signing};
+use trunkline::providers;
+use trunkline::request::RawRequest;
 use trunkline::verify::{self, Verified};
 
 /// What callgrind counts: [`counted`], by the name that the compiler gives it.
@@ -106,24 +106,14 @@ fn settings(provider: &str) -> Settings {
 
 fn sign(provider: &str, simulation: &str, records: usize) -> SignedRequest {
     let info = providers::find(provider).unwrap();
-    let simulation = info.simulations.iter().find(|known| known.name == simulation).unwrap();
+    let simulation = info.simulation(simulation).unwrap();
     let now = Time::parse_iso(MOMENT).unwrap();
     let (id, account_id) = (ID.to_owned(), ACCOUNT.to_owned());
     let seed = Seed { id, account_id: account_id.clone(), now, index: 0, records, shape: String::new() };
-    let body = (info.encode)(&(simulation.bodies)(&seed).remove(0));
-    (info.sign)(&Credentials { account_id, secret: Some(SecretString::from(SECRET)), tamper: false }, now, body)
+    let signing = Signing { credentials: &Credentials::new(&account_id, SECRET), url: "", now };
+    simulation.request(&signing, &(simulation.bodies)(&seed).remove(0))
 }
 
 fn request(signed: &SignedRequest) -> RawRequest<'_> {
-    RawRequest {
-        method: signed.method,
-        path: "/webhooks/source",
-        url_token: signed.url_token.as_deref(),
-        query: &signed.query,
-        headers: Headers::new(signed.headers.iter().map(|(name, value)| (*name, value.as_bytes()))),
-        body: &signed.body,
-        undecodable: false,
-        remote_addr: None,
-        received_at: Time::parse_iso(MOMENT).unwrap(),
-    }
+    signed.received("/webhooks/source", Time::parse_iso(MOMENT).unwrap())
 }

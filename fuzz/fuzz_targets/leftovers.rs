@@ -5,7 +5,8 @@ use trunkline::event::leftovers::{self, Class, Classes, Names};
 use trunkline::event::privacy::Privacy;
 use trunkline::json::Members;
 
-static CLASSES: Classes = Classes { marked: &[("a", Class::Number), ("b.c", Class::Name)], otherwise: Class::Plain, names: Names::Exact };
+static CLASSES: Classes =
+    Classes { marked: &[("a", Class::Number), ("b.c", Class::Name)], otherwise: Class::Plain, names: Names::Exact };
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let Ok(members) = Members::parse(text) else { return };

@@ -7,9 +7,10 @@ use trunkline::config::{self, Environment, Source};
 use trunkline::event::envelope::{Ingest, Mode, Reception};
 use trunkline::event::privacy::{Privacy, TextPolicy};
 use trunkline::event::time::Time;
-use trunkline::providers::{Normalized, PROVIDERS};
+use trunkline::provider::Normalized;
+use trunkline::providers::PROVIDERS;
 use trunkline::publish::dead_letter;
-use trunkline::request::{Headers, Method, RawRequest};
+use trunkline::request::{Method, RawRequest};
 use trunkline::verify;
 
 static OPEN: LazyLock<Vec<Source>> = LazyLock::new(|| sources(|_| "verification = \"none\"".to_owned()));
@@ -26,18 +27,8 @@ fn sources(verification: impl Fn(&str) -> String) -> Vec<Source> {
 }
 
 /// A request without a token.
-fn request<'r>(method: Method, headers: Headers<'r>, query: &'r str, body: &'r [u8]) -> RawRequest<'r> {
-    RawRequest {
-        method,
-        path: "/webhooks/fuzz",
-        url_token: None,
-        query,
-        headers,
-        body,
-        undecodable: false,
-        remote_addr: None,
-        received_at: Time::from_unix_seconds(1_770_120_866).expect("a time"),
-    }
+fn request(method: Method) -> RawRequest<'static> {
+    RawRequest::new(method, "/webhooks/fuzz", Time::from_unix_seconds(1_770_120_866).expect("a time"))
 }
 
 /// An authentic body of any bytes makes events or a dead letter, each of them valid JSON.
@@ -46,14 +37,15 @@ pub fn take_body(data: &[u8]) {
     let source = &OPEN[usize::from(pick >> 1) % OPEN.len()];
     let query = String::from_utf8_lossy(rest);
     let raw = match pick & 1 {
-        0 => request(Method::Post, Headers::default(), "", rest),
-        _ => request(Method::Get, Headers::default(), &query, b""),
+        0 => request(Method::Post).with_body(rest, false),
+        _ => request(Method::Get).with_query(&query),
     };
     let verified = verify::authenticate(&raw, &*source.provider, &source.doors).expect("the source is open");
     let mut normalized = Normalized::default();
     source.provider.normalize(&verified, &mut normalized);
     let ingest = Ingest { via: "webhook", verification: "none", scheme: "none", raw_id: String::new() };
-    let origin = Reception { provider: source.info.name, source_name: "fuzz", received_at: raw.received_at, ingest: &ingest };
+    let origin =
+        Reception { provider: source.info.name, source_name: "fuzz", received_at: raw.received_at, ingest: &ingest };
     let privacy = Privacy { message_text: TextPolicy::Keep, ..Privacy::default() };
     for event in normalized.events {
         let record = event.into_record(&origin, &privacy, Mode::Structured).expect("an event is JSON");
@@ -72,7 +64,7 @@ pub fn forge(data: &[u8]) {
     let mut parts = rest.splitn(3, |byte| *byte == b'\n');
     let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let name = if name.is_empty() { "authorization" } else { std::str::from_utf8(name).unwrap_or("authorization") };
-    let headers = Headers::new([(name, value)]);
-    let raw = request(Method::Post, headers, "", parts.next().unwrap_or_default());
+    let body = parts.next().unwrap_or_default();
+    let raw = request(Method::Post).with_headers([(name, value)]).with_body(body, false);
     assert!(verify::authenticate(&raw, &*source.provider, &source.doors).is_err(), "a forged request was accepted");
 }

@@ -12,7 +12,8 @@ use super::{Context, serve};
 use crate::app::App;
 use crate::config::{self, Settings};
 use crate::event::kind;
-use crate::providers::{PROVIDERS, ProviderInfo};
+use crate::provider::ProviderInfo;
+use crate::providers::PROVIDERS;
 use crate::publish::embedded::EmbeddedBroker;
 
 /// The account of every demo source, and the default of `trunkline send`.

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::output::{self, strong};
-use crate::providers::{self, PROVIDERS, ProviderInfo};
+use crate::provider::ProviderInfo;
+use crate::providers::{self, PROVIDERS};
 
 /// Show the providers, how they are verified, what they report, and how to configure them
 #[derive(Debug, clap::Args)]

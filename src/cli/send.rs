@@ -13,8 +13,9 @@ use super::dev::DEMO_ACCOUNT;
 use super::output;
 use crate::config::{Settings, Source};
 use crate::event::time::Time;
-use crate::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
-use crate::providers::{self, PROVIDERS, ProviderInfo};
+use crate::provider::ProviderInfo;
+use crate::provider::simulate::{Credentials, Seed, SignedRequest, Signing, Simulation};
+use crate::providers::{self, PROVIDERS};
 use crate::request::Method;
 
 /// Act as a provider: make a realistic webhook, sign it as the provider does, and send it
@@ -93,9 +94,10 @@ impl Send {
         let started = Instant::now();
         let mut sent = 0;
         for index in 0..self.count {
-            for body in self.bodies(info, simulation, &target.credentials, index)? {
+            for body in self.bodies(simulation, &target.credentials, index)? {
                 self.pace(started, sent).await;
-                let request = (info.sign)(&target.credentials, Time::now(), body);
+                let signing = Signing { credentials: &target.credentials, url: &target.url, now: Time::now() };
+                let request = (simulation.sign)(&signing, body);
                 as_wanted += u64::from(self.send(&client, &target.url, request).await?);
                 sent += 1;
             }
@@ -148,13 +150,7 @@ impl Send {
     }
 
     /// The bodies of one report, in the order in which they are sent.
-    fn bodies(
-        &self,
-        info: &ProviderInfo,
-        simulation: &Simulation,
-        credentials: &Credentials,
-        index: u64,
-    ) -> anyhow::Result<Vec<Vec<u8>>> {
+    fn bodies(&self, simulation: &Simulation, credentials: &Credentials, index: u64) -> anyhow::Result<Vec<Vec<u8>>> {
         if let Some(path) = &self.file {
             return Ok(vec![std::fs::read(path).with_context(|| format!("{} can not be read", path.display()))?]);
         }
@@ -172,7 +168,7 @@ impl Send {
             let record = record.context("--set changes the default shape only, and a body with a record in it")?;
             self.set.iter().try_for_each(|change| set(record, change))?;
         }
-        Ok(bodies.iter().map(info.encode).collect())
+        Ok(bodies.iter().map(simulation.encode).collect())
     }
 
     fn shape(&self, simulation: &Simulation) -> anyhow::Result<String> {
@@ -223,10 +219,8 @@ fn list() {
 }
 
 fn find(info: &ProviderInfo, kind: &str) -> anyhow::Result<&'static Simulation> {
-    let found =
-        info.simulations.iter().find(|simulation| simulation.name == kind || simulation.aliases.contains(&kind));
     let names = || info.simulations.iter().map(|simulation| simulation.name).collect::<Vec<_>>().join(", ");
-    found.ok_or_else(|| anyhow::anyhow!("{} sends no {kind:?}; it sends: {}", info.title, names()))
+    info.simulation(kind).ok_or_else(|| anyhow::anyhow!("{} sends no {kind:?}; it sends: {}", info.title, names()))
 }
 
 /// Changes one field. Text stays text, a number stays a number where the new value is one.

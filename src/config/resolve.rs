@@ -14,7 +14,8 @@ use super::Secret;
 use super::section::{Report, Section};
 use crate::event::envelope::Mode;
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
-use crate::providers::{self, Provider, ProviderInfo, SourceOptions};
+use crate::provider::{Configured, Provider, ProviderInfo, SourceOptions};
+use crate::providers;
 use crate::publish::lane::Policy;
 use crate::verify::{Doors, UrlTokens};
 
@@ -392,7 +393,6 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     let secrets = section.secrets("signature_secrets");
     let tokens = section.secrets("url_tokens");
     let open = section.choice("verification", &[("none", ())]).is_some();
-    check_doors(&section, info, &secrets, &tokens, open, account_id.as_deref());
     let values = |secrets: &[Secret]| secrets.iter().map(|secret| secret.value.clone()).collect::<Vec<_>>();
     let options = SourceOptions {
         name: name.clone().unwrap_or_default(),
@@ -415,7 +415,8 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     let ack_timeout_ms = section.number_or("ack_timeout_ms", defaults.ack_timeout_ms, 1..=DAY_MS);
     let on_kafka_down =
         section.choice_or_first("on_kafka_down", &[("spool", Policy::Spool), ("strict", Policy::Strict)]);
-    let provider = (info.configure)(&options, &mut section);
+    let Configured { provider, proves } = (info.configure)(&options, &mut section);
+    check_doors(&section, info, proves, &secrets, &tokens, open, account_id.as_deref());
     let own_privacy = section.section_if_present("privacy");
     section.finish();
     let privacy = own_privacy
@@ -473,12 +474,13 @@ fn source_provider(section: &mut Section<'_>) -> Option<&'static ProviderInfo> {
 fn check_doors(
     section: &Section<'_>,
     info: &ProviderInfo,
+    proves: bool,
     secrets: &[Secret],
     tokens: &[Secret],
     open: bool,
     account_id: Option<&str>,
 ) {
-    let closed = !secrets.is_empty() || !tokens.is_empty();
+    let closed = proves || !tokens.is_empty();
     let key = info.secret_key();
     if !closed && !open && !section.has_problem(key) {
         let mend = format!("give it {key}, or write verification = \"none\" to accept everything from everybody");

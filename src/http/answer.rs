@@ -1,12 +1,13 @@
 //! The one mapping from what became of a request to what its sender is told.
 //!
-//! Bodies are fixed texts (RFC 9457 problem details): nothing of a request or an internal error is ever
+//! Bodies are fixed texts (of refusals, RFC 9457 problem details): nothing of a request or an internal error is ever
 //! repeated to the sender.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 
+use crate::provider::Reply;
 use crate::request::Method;
 
 /// Providers repeat a webhook by schedules of their own; those that obey this come back soon.
@@ -15,8 +16,8 @@ const RETRY_AFTER_S: &str = "5";
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// 200 with an empty body.
-    Ok,
+    /// 200, with what the provider wants to read, if anything.
+    Ok(Option<Reply>),
     /// 401, the same whatever the cause.
     Unauthorized,
     /// 404.
@@ -37,7 +38,8 @@ impl Answer {
     /// The response.
     pub fn into_response(self) -> HttpResponse {
         let mut response = match self {
-            Self::Ok => return HttpResponse::Ok().finish(),
+            Self::Ok(None) => return HttpResponse::Ok().finish(),
+            Self::Ok(Some(reply)) => return HttpResponse::Ok().content_type(reply.content_type).body(reply.body),
             Self::Unauthorized => {
                 problem(StatusCode::UNAUTHORIZED, "Unauthorized", "The webhook could not be authenticated.")
             }
@@ -78,7 +80,7 @@ impl Answer {
                 builder.insert_header((CONNECTION, "close")).force_close();
             }
             Self::Unavailable => drop(builder.insert_header((RETRY_AFTER, RETRY_AFTER_S))),
-            Self::Ok | Self::NotFound => {}
+            Self::Ok(_) | Self::NotFound => {}
         }
     }
 }
@@ -98,4 +100,22 @@ fn problem(status: StatusCode, title: &str, detail: &str) -> Problem {
     let number = status.as_u16();
     let body = format!(r#"{{"type":"about:blank","title":"{title}","status":{number},"detail":"{detail}"}}"#);
     Problem { builder: HttpResponse::build(status), body }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use actix_web::http::header::CONTENT_TYPE;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn what_a_provider_wants_to_read_is_the_body_of_the_answer() {
+        let reply = Reply { content_type: "application/json", body: "[]" };
+        let response = Answer::Ok(Some(reply)).into_response();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), reply.content_type);
+        assert_eq!(&to_bytes(response.into_body()).await.unwrap_or_default()[..], b"[]");
+        assert!(to_bytes(Answer::Ok(None).into_response().into_body()).await.unwrap_or_default().is_empty());
+    }
 }

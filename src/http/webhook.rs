@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::{HttpRequest, HttpResponse, web};
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
@@ -18,7 +19,7 @@ use super::peer;
 use crate::config::ServerSettings;
 use crate::event::time::Time;
 use crate::ingest::{ActiveSource, Ingest, Outcome};
-use crate::request::{Headers, Method, RawRequest};
+use crate::request::{Method, RawRequest};
 use crate::telemetry::metrics::RequestOutcome;
 
 const PREFIX: &str = "/webhooks/";
@@ -30,6 +31,7 @@ pub struct State {
     budget: Budget,
     read_timeout: Duration,
     trusted_proxies: Vec<IpNet>,
+    public_url: Option<String>,
 }
 
 impl State {
@@ -37,7 +39,8 @@ impl State {
     pub fn new(settings: &ServerSettings, ingest: Arc<Ingest>) -> Self {
         let budget = Budget::new(settings.max_in_flight_bytes, ingest.metrics().in_flight_bytes.clone());
         let trusted_proxies = settings.trusted_proxies.clone();
-        Self { ingest, budget, read_timeout: settings.read_timeout, trusted_proxies }
+        let public_url = settings.public_url.clone();
+        Self { ingest, budget, read_timeout: settings.read_timeout, trusted_proxies, public_url }
     }
 }
 
@@ -88,7 +91,7 @@ fn addressed<'s>(request: &'s HttpRequest, state: &'s State) -> Result<(Target<'
 /// A request of which only the head is known.
 fn head<'r>(
     request: &'r HttpRequest,
-    state: &State,
+    state: &'r State,
     target: &'r Target<'_>,
     path: &'r str,
     method: Method,
@@ -96,17 +99,14 @@ fn head<'r>(
     let headers = request.headers();
     let forwarded_for: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(|value| value.as_bytes()).collect();
     let peer = request.peer_addr().map(|address| address.ip());
-    RawRequest {
-        method,
-        path,
-        url_token: target.token.as_deref(),
-        query: request.uri().query().unwrap_or_default(),
-        headers: Headers::new(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
-        body: b"",
-        undecodable: false,
-        remote_addr: peer::remote_addr(peer, forwarded_for.into_iter(), &state.trusted_proxies),
-        received_at: Time::now(),
-    }
+    let remote_addr = peer::remote_addr(peer, forwarded_for.into_iter(), &state.trusted_proxies);
+    let received = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    RawRequest::new(method, path, Time::now())
+        .with_token(target.token.as_deref())
+        .with_query(request.uri().query().unwrap_or_default())
+        .with_headers(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+        .with_remote_addr(remote_addr)
+        .with_target(received, state.public_url.as_deref())
 }
 
 /// Only an admitted head comes here.
@@ -130,7 +130,7 @@ async fn refused(answer: Answer, payload: web::Payload, serving: Option<&Serving
 
 fn answer_of(outcome: Outcome) -> Answer {
     match outcome {
-        Outcome::Durable => Answer::Ok,
+        Outcome::Durable(reply) => Answer::Ok(reply),
         Outcome::Unauthenticated => Answer::Unauthorized,
         Outcome::Unavailable | Outcome::ClockAhead => Answer::Unavailable,
     }

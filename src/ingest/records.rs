@@ -6,7 +6,7 @@ use super::{ActiveSource, Ingest};
 use crate::event::Event;
 use crate::event::envelope::{Ingest as IngestFacts, Mode, Reception, Record};
 use crate::event::time::Time;
-use crate::providers::{Fault, Sink};
+use crate::provider::{Fault, Reply, Sink};
 use crate::publish::{dead_letter, raw};
 use crate::telemetry::metrics::Metrics;
 use crate::verify::Verified;
@@ -41,6 +41,7 @@ pub(super) struct RecordSink<'s> {
     error: Option<Unpublishable>,
     pub(super) events: usize,
     pub(super) faults: usize,
+    pub(super) reply: Option<Reply>,
 }
 
 impl<'s> RecordSink<'s> {
@@ -65,6 +66,7 @@ impl<'s> RecordSink<'s> {
             error: None,
             events: 0,
             faults: 0,
+            reply: None,
         };
         // The evidence goes before what is made of it: should the process die in between, there may be a
         // request without its events, which a replay makes good, but hardly an event without its request.
@@ -127,5 +129,9 @@ impl<'r> Sink<'r> for RecordSink<'_> {
 
     fn unmapped(&mut self, field: &'static str) {
         self.metrics.unmapped(&self.active.metrics, field);
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        self.reply = Some(reply);
     }
 }

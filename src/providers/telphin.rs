@@ -6,11 +6,11 @@
 
 use phonenumber::country;
 
-use super::{Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use crate::config::section::Section;
 use crate::event::kind::Kind;
+use crate::provider::{Configured, Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use crate::request::{Head, Method};
-use crate::verify::{AuthError, Signature, Verified};
+use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod event;
 mod form;
@@ -39,8 +39,6 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/telphin.md",
     configure,
     simulations: simulate::SIMULATIONS,
-    encode: simulate::encode,
-    sign: simulate::sign,
 };
 
 /// Telphin's side of one source.
@@ -49,7 +47,7 @@ struct Telphin {
     region: Option<country::Id>,
 }
 
-fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provider> {
+fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     if source.account_id.is_none() {
         let mend = "is missing; Telphin's webhooks do not name the account: give the id of the client".to_owned();
         section.problem("account_id", mend);
@@ -58,14 +56,16 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provi
     section.text("client_id");
     section.secret("client_secret");
     section.text_or("api_url", DEFAULT_API_URL);
-    Box::new(Telphin { region: source.region })
+    Configured { provider: Box::new(Telphin { region: source.region }), proves: false }
 }
 
-impl Provider for Telphin {
+impl Verifier for Telphin {
     fn signature(&self, _head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
         Ok(None)
     }
+}
 
+impl Provider for Telphin {
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
         let done = Form::read(request.request()).and_then(|form| match form.is_for_us() {
             true => self.publish(request, &form, out),

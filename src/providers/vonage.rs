@@ -8,7 +8,7 @@ use crate::event::kind::Kind;
 use crate::request::{Head, Method};
 use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
-use crate::verify::{AuthError, Signature, Verified};
+use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod error_codes;
 mod inbound;
@@ -17,7 +17,7 @@ mod simulate;
 mod status;
 mod token;
 
-use super::{Fault, Provider, ProviderInfo, Sink, SourceOptions};
+use crate::provider::{Configured, Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use phonenumber::country;
 
 /// A retry may come a day after the first attempt, and it is not known whether it is signed afresh.
@@ -37,8 +37,6 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/vonage.md",
     configure,
     simulations: simulate::SIMULATIONS,
-    encode: super::simulate::json,
-    sign: simulate::sign,
 };
 
 /// Vonage's side of one source.
@@ -51,19 +49,21 @@ struct Vonage {
     region: Option<country::Id>,
 }
 
-fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Box<dyn Provider> {
+fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     let window = Freshness {
         max_age_s: section.number_or("iat_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000),
         max_ahead_s: section.number_or("iat_max_ahead_s", DEFAULT_WINDOW.max_ahead_s, 0..=86_400),
     };
     read_keys_of_other_products(section);
-    Box::new(Vonage {
+    let proves = !source.signature_secrets.is_empty();
+    let provider = Vonage {
         keys: Hs256Keys::new(&source.signature_secrets),
         account_id: source.account_id.clone(),
         application_ids: section.list("application_ids"),
         window,
         region: source.region,
-    })
+    };
+    Configured { provider: Box::new(provider), proves }
 }
 
 /// The keys of the SMS API's signature and of the Reports API are accepted and checked, so that a
@@ -76,11 +76,13 @@ fn read_keys_of_other_products(section: &mut Section<'_>) {
     section.secret("api_secret");
 }
 
-impl Provider for Vonage {
+impl Verifier for Vonage {
     fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
         token::check(self, head)
     }
+}
 
+impl Provider for Vonage {
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
         messages::normalize(request, self.region, out);
     }

@@ -9,8 +9,8 @@ use phonenumber::country;
 use crate::config::section::Section;
 use crate::event::kind::Kind;
 use crate::request::{Head, Method};
-use crate::verify::hmac::Sha1Keys;
-use crate::verify::{AuthError, Signature, Verified};
+use crate::verify::hmac::{Algorithm, HmacKeys};
+use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod envelope;
 mod fields;
@@ -22,7 +22,7 @@ mod signature;
 mod simulate;
 mod telephony;
 
-use super::{Provider, ProviderInfo, Sink, SourceOptions};
+use crate::provider::{Configured, Provider, ProviderInfo, Sink, SourceOptions};
 
 /// What is known of Webex Calling.
 pub static INFO: ProviderInfo = ProviderInfo {
@@ -39,22 +39,21 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/webex.md",
     configure,
     simulations: simulate::SIMULATIONS,
-    encode: super::simulate::json,
-    sign: simulate::sign,
 };
 
 /// Webex's side of one source.
 #[derive(Debug)]
 struct Webex {
-    keys: Sha1Keys,
+    keys: HmacKeys,
     region: Option<country::Id>,
 }
 
-fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Box<dyn Provider> {
-    Box::new(Webex { keys: Sha1Keys::new(&source.signature_secrets), region: source.region })
+fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Configured {
+    let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
+    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty() }
 }
 
-impl Provider for Webex {
+impl Verifier for Webex {
     fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
         signature::check(&self.keys, head)
     }
@@ -63,13 +62,15 @@ impl Provider for Webex {
     fn needs_account(&self) -> bool {
         false
     }
+}
 
+impl Provider for Webex {
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
         envelope::normalize(request, self.region, out);
     }
 
-    fn normalize_record<'r>(&self, record: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
-        envelope::normalize_record(record, self.region, out);
+    fn normalize_row<'r>(&self, row: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        envelope::normalize_record(row, self.region, out);
     }
 }
 

@@ -5,7 +5,7 @@ use ulid::Ulid;
 use super::kept::{KeptRequest, Reason};
 use crate::event::envelope::Record;
 use crate::event::kind::DEAD_LETTER_TOPIC;
-use crate::providers::Fault;
+use crate::provider::Fault;
 use crate::request::RawRequest;
 use crate::verify::Verified;
 
@@ -61,20 +61,15 @@ fn letter<'a>(
 mod tests {
     use super::*;
     use crate::event::time::Time;
-    use crate::request::{Headers, Method};
+    use crate::request::Method;
 
     fn request<'r>(body: &'r [u8], headers: &'r [(&'r str, &'r [u8])]) -> RawRequest<'r> {
-        RawRequest {
-            method: Method::Post,
-            path: "/webhooks/vonage-eu/***",
-            url_token: Some("a-secret-token"),
-            query: "a=1",
-            headers: Headers::new(headers.iter().copied()),
-            body,
-            undecodable: false,
-            remote_addr: Some("203.0.113.7".parse().unwrap()),
-            received_at: Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap(),
-        }
+        RawRequest::new(Method::Post, "/webhooks/vonage-eu/***", Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap())
+            .with_token(Some("a-secret-token"))
+            .with_query("a=1")
+            .with_headers(headers.iter().copied())
+            .with_remote_addr(Some("203.0.113.7".parse().unwrap()))
+            .with_body(body, false)
     }
 
     fn letter(fault: &Fault<'_>, request: &RawRequest<'_>) -> serde_json::Value {

@@ -19,8 +19,8 @@ use super::parcel::{Audience, Origin, Parcel, Report};
 use super::producer::{Fate, Producer, Refusal, SendError};
 use super::waking::{self, Inbox};
 use crate::event::envelope::Record;
-use crate::providers::Fault;
-use crate::request::{Headers, RawRequest};
+use crate::provider::Fault;
+use crate::request::RawRequest;
 use crate::spool::Row;
 use crate::telemetry::metrics::{Metrics, Route};
 
@@ -328,17 +328,9 @@ impl Surroundings<'_> {
 /// The refused event itself is the dead letter's body: the request it came from is gone by now.
 fn dead_letter_of(value: &[u8], reason: &'static str, origin: &Origin) -> Result<Record, serde_json::Error> {
     let path = format!("/webhooks/{}", origin.source_name);
-    let request = RawRequest {
-        method: origin.method,
-        path: &path,
-        url_token: None,
-        query: "",
-        headers: Headers::default(),
-        body: value,
-        undecodable: false,
-        remote_addr: origin.remote_addr,
-        received_at: origin.received_at,
-    };
+    let request = RawRequest::new(origin.method, &path, origin.received_at)
+        .with_remote_addr(origin.remote_addr)
+        .with_body(value, false);
     let mut fault = Fault::of_request(reason, "Kafka refuses the event that was made of this request");
     fault.record = Some(String::from_utf8_lossy(value));
     dead_letter::of_fault(&fault, &request, &origin.source_name, &origin.provider)

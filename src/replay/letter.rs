@@ -15,7 +15,7 @@ use crate::event::time::Time;
 use crate::publish::Origin;
 use crate::publish::dead_letter::REFUSED_EVENT;
 use crate::publish::lane::Policy;
-use crate::request::{Headers, Method, RawRequest};
+use crate::request::{Method, RawRequest};
 use crate::telemetry::metrics::SourceMetrics;
 use crate::verify::Proof;
 
@@ -121,17 +121,11 @@ impl Letter {
         let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         // What a letter shows of a request without a body is the query.
         let is_query = self.scope == Scope::Request && self.bytes == request.query.as_bytes();
-        RawRequest {
-            method: request.method,
-            path: &request.path,
-            url_token: None,
-            query: &request.query,
-            headers: Headers::new(headers),
-            body: if is_query { &[] } else { &self.bytes },
-            undecodable: self.undecodable,
-            remote_addr: request.remote_addr,
-            received_at: self.received_at,
-        }
+        RawRequest::new(request.method, &request.path, self.received_at)
+            .with_query(&request.query)
+            .with_headers(headers)
+            .with_remote_addr(request.remote_addr)
+            .with_body(if is_query { &[] } else { &self.bytes }, self.undecodable)
     }
 
     /// Where its events come from, for the publisher.

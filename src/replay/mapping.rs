@@ -5,7 +5,7 @@ use crate::config::Source;
 use crate::event::Event;
 use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::privacy::Privacy;
-use crate::providers::{Fault, Sink};
+use crate::provider::{Fault, Reply, Sink};
 use crate::verify;
 
 /// What a letter turns out to hold.
@@ -46,7 +46,7 @@ pub(super) fn map(letter: &Letter, source: &Source, mode: Mode) -> Result<Mapped
     let mut writer = Writer { reception, privacy: &source.privacy, mode, mapped: Ok(Mapped::default()) };
     match letter.scope() {
         Scope::Request => source.provider.normalize(&verified, &mut writer),
-        Scope::Record => source.provider.normalize_record(&verified, &mut writer),
+        Scope::Record => source.provider.normalize_row(&verified, &mut writer),
     }
     writer.mapped
 }
@@ -76,4 +76,7 @@ impl<'r> Sink<'r> for Writer<'_> {
 
     /// The event says so itself, and the process ends too soon for a metric to be read.
     fn unmapped(&mut self, _field: &'static str) {}
+
+    /// Nobody waits for an answer.
+    fn reply(&mut self, _reply: Reply) {}
 }

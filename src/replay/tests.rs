@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::letter::Letter;
@@ -8,10 +7,11 @@ use super::mapping::{self, Mapped};
 use crate::config::{self, Environment, Source};
 use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::time::Time;
-use crate::providers::simulate::{Credentials, SignedRequest};
-use crate::providers::{self, Fault, Normalized, PROVIDERS, ProviderInfo};
+use crate::provider::simulate::{Credentials, SignedRequest, Signing};
+use crate::provider::{Fault, Normalized, ProviderInfo};
+use crate::providers::{self, PROVIDERS};
 use crate::publish::{dead_letter, raw};
-use crate::request::{Headers, Method, RawRequest};
+use crate::request::{Method, RawRequest};
 use crate::verify::{self, Verified};
 
 const SECRET: &str = "replay-secret-replay-secret";
@@ -35,25 +35,20 @@ fn with_account(info: &ProviderInfo) -> Source {
 }
 
 fn sign(info: &ProviderInfo, body: Vec<u8>) -> SignedRequest {
-    let secret = Some(SecretString::from(SECRET));
-    (info.sign)(&Credentials { account_id: ACCOUNT.to_owned(), secret, tamper: false }, now(), body)
+    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: now() };
+    (info.simulations[0].sign)(&signing, body)
 }
 
 /// Takes a webhook as the receiver does and hands on what came of the verification.
 fn taken<T>(source: &Source, webhook: &SignedRequest, query: &str, then: impl FnOnce(&Verified<'_>) -> T) -> T {
     let headers = webhook.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
     let by_get = webhook.body.is_empty() && !query.is_empty();
-    let request = RawRequest {
-        method: if by_get { Method::Get } else { Method::Post },
-        path: "/webhooks/subject/***",
-        url_token: (!source.info.signs).then_some(SECRET),
-        query,
-        headers: Headers::new(headers),
-        body: &webhook.body,
-        undecodable: false,
-        remote_addr: Some("203.0.113.7".parse().unwrap()),
-        received_at: now(),
-    };
+    let request = RawRequest::new(if by_get { Method::Get } else { Method::Post }, "/webhooks/subject/***", now())
+        .with_token((!source.info.signs).then_some(SECRET))
+        .with_query(query)
+        .with_headers(headers)
+        .with_remote_addr(Some("203.0.113.7".parse().unwrap()))
+        .with_body(&webhook.body, false);
     then(&verify::authenticate(&request, &*source.provider, &source.doors).unwrap())
 }
 

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use trunkline::event::kind::KINDS;
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::{Credentials, Seed, Simulation};
-use trunkline::providers::{PROVIDERS, ProviderInfo};
+use trunkline::provider::ProviderInfo;
+use trunkline::provider::simulate::{Credentials, Seed, Signing, Simulation};
+use trunkline::providers::PROVIDERS;
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
 use crate::service::{ACCOUNT, SECRET, Service, blocking, post};
@@ -31,10 +32,10 @@ pub(crate) async fn send(service: &Service, info: &ProviderInfo, simulation: &Si
         records,
         shape: String::new(),
     };
-    let credentials = Credentials { account_id: ACCOUNT.to_owned(), secret: Some(SECRET.into()), tamper: false };
+    let credentials = Credentials::new(ACCOUNT, SECRET);
     let mut answers = Vec::new();
     for body in (simulation.bodies)(&seed) {
-        let webhook = (info.sign)(&credentials, Time::now(), (info.encode)(&body));
+        let webhook = simulation.request(&Signing { credentials: &credentials, url: "", now: Time::now() }, &body);
         let token = webhook.url_token.as_ref().map(|token| format!("/{token}")).unwrap_or_default();
         let url = format!("http://{}/webhooks/{}{token}", service.app.webhooks.address, info.name);
         answers.push(post(&service.client, &url, &webhook).await.unwrap());

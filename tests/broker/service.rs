@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use secrecy::SecretString;
 use serde_json::Value;
 use tempfile::TempDir;
 use trunkline::app::App;
 use trunkline::config::{self, Environment, KafkaSettings};
 use trunkline::event::envelope::Mode;
 use trunkline::event::time::Time;
+use trunkline::provider::simulate::{Credentials, Seed, SignedRequest, Signing};
 use trunkline::providers;
-use trunkline::providers::simulate::{Credentials, Seed, SignedRequest};
 use trunkline::publish::reader::{From, ReadRecord, Reader};
 
 /// Long enough for the slowest machine; only a hang takes as long.
@@ -216,7 +215,7 @@ pub(crate) fn status(id: &str, word: &str) -> SignedRequest {
 /// A signed webhook of one kind, with changes of its body.
 pub(crate) fn webhook(kind: &str, id: &str, changes: &[(&str, Value)]) -> SignedRequest {
     let info = providers::find("vonage").unwrap();
-    let simulation = info.simulations.iter().find(|simulation| simulation.name == kind).unwrap();
+    let simulation = info.simulation(kind).unwrap();
     let now = Time::now();
     let seed =
         Seed { id: id.to_owned(), account_id: ACCOUNT.to_owned(), now, index: 0, records: 1, shape: String::new() };
@@ -229,9 +228,8 @@ pub(crate) fn webhook(kind: &str, id: &str, changes: &[(&str, Value)]) -> Signed
 
 /// Signs any body as Vonage does.
 pub(crate) fn sign(body: Vec<u8>) -> SignedRequest {
-    let secret = Some(SecretString::from(SECRET));
-    let credentials = Credentials { account_id: ACCOUNT.to_owned(), secret, tamper: false };
-    (providers::find("vonage").unwrap().sign)(&credentials, Time::now(), body)
+    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: Time::now() };
+    (providers::find("vonage").unwrap().simulations[0].sign)(&signing, body)
 }
 
 /// Opens a topic from its beginning, as soon as its partitions have leaders.

@@ -9,8 +9,9 @@ use rand::seq::IndexedRandom as _;
 use secrecy::SecretString;
 use serde_json::Value;
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
-use trunkline::providers::{self, ProviderInfo};
+use trunkline::provider::ProviderInfo;
+use trunkline::provider::simulate::{Credentials, Seed, SignedRequest, Signing, Simulation};
+use trunkline::providers;
 use uuid::Uuid;
 
 use crate::gate::HELD_SIMULATION;
@@ -200,7 +201,13 @@ fn draft(plan: &'static Plan, body: &Value, oversized: Vec<String>) -> Draft {
     let source = &SOURCES[plan.source];
     let facts = facts(source.provider, body);
     assert!(!facts.is_empty(), "a webhook of {} tells nothing: {body}", source.provider);
-    Draft { source, simulation: plan.simulation, body: (source.info().encode)(body), facts, oversized }
+    Draft {
+        source,
+        simulation: plan.simulation,
+        body: (simulation(source.info(), plan.simulation).encode)(body),
+        facts,
+        oversized,
+    }
 }
 
 /// The facts of a body by the provider's own ids, told without any code of the receiver.
@@ -255,7 +262,8 @@ pub(crate) fn sign(draft: &Draft, tamper: Option<Tamper>) -> SignedRequest {
     };
     let wrong = matches!(tamper, Some(Tamper::WrongSecret));
     let credentials = Credentials { account_id: draft.source.account_id.to_owned(), secret, tamper: wrong };
-    let mut request = (draft.source.info().sign)(&credentials, Time::now(), draft.body.clone());
+    let signing = Signing { credentials: &credentials, url: "", now: Time::now() };
+    let mut request = (simulation(draft.source.info(), draft.simulation).sign)(&signing, draft.body.clone());
     if matches!(tamper, Some(Tamper::ChangedBody)) {
         request.body.push(b' ');
     }

@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use secrecy::SecretString;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use trunkline::config::{self, Environment, Source};
 use trunkline::event::envelope::{Ingest, Mode, Reception, Record};
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
-use trunkline::providers::{Normalized, PROVIDERS, ProviderInfo};
+use trunkline::provider::simulate::{Credentials, Seed, SignedRequest, Signing, Simulation};
+use trunkline::provider::{Normalized, ProviderInfo};
+use trunkline::providers::PROVIDERS;
 use trunkline::publish::dead_letter;
-use trunkline::request::{Headers, RawRequest};
-use trunkline::verify::{self, AuthError};
+use trunkline::verify::{self, AuthError, Covered, Proof};
 
 use crate::harness::schema;
 
@@ -58,30 +57,22 @@ fn now() -> Time {
     Time::parse_iso(NOW).unwrap()
 }
 
+fn signing(credentials: &Credentials) -> Signing<'_> {
+    Signing { credentials, url: "https://hooks.example.com/webhooks/subject", now: now() }
+}
+
 fn now_plus(seconds: i64) -> Time {
     Time::from_unix_seconds(now().unix_seconds() + seconds).unwrap()
 }
 
 impl Subject {
-    fn sign(&self, body: Vec<u8>) -> SignedRequest {
-        let secret = Some(SecretString::from(SECRET));
-        (self.info.sign)(&Credentials { account_id: ACCOUNT.to_owned(), secret, tamper: false }, now(), body)
+    fn sign(&self, simulation: &Simulation, body: Vec<u8>) -> SignedRequest {
+        (simulation.sign)(&signing(&Credentials::new(ACCOUNT, SECRET)), body)
     }
 
     /// Takes a request as the receiver does, without the network and without Kafka.
     fn take(&self, request: &SignedRequest, received_at: Time) -> Result<Outcome, AuthError> {
-        let headers = request.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-        let raw = RawRequest {
-            method: request.method,
-            path: "/webhooks/subject",
-            url_token: (!self.info.signs).then_some(SECRET),
-            query: "",
-            headers: Headers::new(headers),
-            body: &request.body,
-            undecodable: false,
-            remote_addr: None,
-            received_at,
-        };
+        let raw = request.received("/webhooks/subject", received_at);
         let verified = verify::authenticate(&raw, &*self.source.provider, &self.source.doors)?;
         let mut normalized = Normalized::default();
         self.source.provider.normalize(&verified, &mut normalized);
@@ -105,9 +96,15 @@ impl Subject {
         Ok(outcome)
     }
 
+    /// What is verified of a genuine request.
+    fn proof(&self, request: &SignedRequest) -> Proof {
+        let raw = request.received("/webhooks/subject", now());
+        verify::authenticate(&raw, &*self.source.provider, &self.source.doors).unwrap().proof().clone()
+    }
+
     /// Takes an authentic body: every event is valid.
-    fn take_body(&self, body: impl Into<Vec<u8>>) -> Outcome {
-        let request = self.sign(body.into());
+    fn take_body(&self, simulation: &Simulation, body: impl Into<Vec<u8>>) -> Outcome {
+        let request = self.sign(simulation, body.into());
         let outcome = self.take(&request, now()).unwrap();
         for (_, event) in outcome.events.iter().filter(|(_, event)| !event.is_null()) {
             schema::assert_valid(event);
@@ -117,18 +114,26 @@ impl Subject {
     }
 
     /// Takes an authentic body that holds something: nothing of it disappears without a trace.
-    fn take_value(&self, body: &Value) -> Outcome {
-        let outcome = self.take_body((self.info.encode)(body));
+    fn take_value(&self, simulation: &Simulation, body: &Value) -> Outcome {
+        let outcome = self.take_body(simulation, (simulation.encode)(body));
         assert!(outcome.events.len() + outcome.dead_letters > 0, "nothing came of {body:.300}");
         outcome
     }
 
-    fn ids(&self, body: &Value) -> Vec<String> {
-        self.take_value(body).events.into_iter().map(|(id, _)| id).collect()
+    fn ids(&self, simulation: &Simulation, body: &Value) -> Vec<String> {
+        self.take_value(simulation, body).events.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// How it sends what its fixtures hold.
+    fn first(&self) -> &'static Simulation {
+        &self.info.simulations[0]
     }
 
     fn is_json(&self) -> bool {
-        self.sign(Vec::new()).headers.iter().any(|(name, value)| *name == "content-type" && value.contains("json"))
+        self.sign(self.first(), Vec::new())
+            .headers
+            .iter()
+            .any(|(name, value)| *name == "content-type" && value.contains("json"))
     }
 
     /// Every webhook that the simulator makes, in every shape.
@@ -143,7 +148,7 @@ impl Subject {
                 shape: shape.to_owned(),
             };
             let bodies = (simulation.bodies)(&seed).into_iter();
-            bodies.map(|body| Specimen { body, record: simulation.record }).collect::<Vec<_>>()
+            bodies.map(|body| Specimen { body, simulation }).collect::<Vec<_>>()
         };
         let all_shapes = |simulation: &'static Simulation| {
             let others = simulation.shapes.iter().skip(1);
@@ -154,7 +159,10 @@ impl Subject {
 
     /// The specimens whose record is where the simulation says: those of the default shape.
     fn records(&self) -> Vec<Specimen> {
-        self.specimens().into_iter().filter(|specimen| specimen.body.pointer(specimen.record).is_some()).collect()
+        self.specimens()
+            .into_iter()
+            .filter(|specimen| specimen.body.pointer(specimen.simulation.record).is_some())
+            .collect()
     }
 
     fn fixtures(&self) -> Vec<(PathBuf, Vec<u8>)> {
@@ -168,12 +176,16 @@ impl Subject {
 /// A simulated body, and where its first record is.
 struct Specimen {
     body: Value,
-    record: &'static str,
+    simulation: &'static Simulation,
 }
 
 impl Specimen {
+    fn signed(&self) -> SignedRequest {
+        self.simulation.request(&signing(&Credentials::new(ACCOUNT, SECRET)), &self.body)
+    }
+
     fn record(&self) -> &serde_json::Map<String, Value> {
-        self.body.pointer(self.record).and_then(Value::as_object).unwrap()
+        self.body.pointer(self.simulation.record).and_then(Value::as_object).unwrap()
     }
 
     fn member_names(&self) -> Vec<String> {
@@ -182,7 +194,7 @@ impl Specimen {
 
     fn with_record(&self, record: serde_json::Map<String, Value>) -> Value {
         let mut body = self.body.clone();
-        *body.pointer_mut(self.record).unwrap() = Value::Object(record);
+        *body.pointer_mut(self.simulation.record).unwrap() = Value::Object(record);
         body
     }
 
@@ -230,7 +242,7 @@ fn what_the_simulator_signs_is_understood_and_valid() {
         let kinds: Vec<&str> = subject.info.kinds.iter().map(|kind| kind.info().name).collect();
         let mut seen = HashSet::new();
         for specimen in subject.specimens() {
-            let outcome = subject.take_value(&specimen.body);
+            let outcome = subject.take_value(specimen.simulation, &specimen.body);
             assert!(!outcome.events.is_empty() && outcome.dead_letters == 0, "{:#}", specimen.body);
             seen.extend(outcome.events.iter().map(|(_, event)| event["kind"].as_str().unwrap().to_owned()));
         }
@@ -244,7 +256,7 @@ fn every_fixture_makes_valid_events_of_the_kinds_its_folder_names() {
         let fixtures = subject.fixtures();
         assert!(fixtures.len() >= 10, "{} has {} fixtures", subject.info.name, fixtures.len());
         for (path, body) in fixtures {
-            let outcome = subject.take_body(body);
+            let outcome = subject.take_body(subject.first(), body);
             assert_eq!(outcome.dead_letters, 0, "{}", path.display());
             let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap().replace('-', "_");
             let named: HashSet<&str> = folder.split('+').collect();
@@ -255,25 +267,28 @@ fn every_fixture_makes_valid_events_of_the_kinds_its_folder_names() {
 }
 
 #[test]
-fn every_changed_byte_of_body_or_signature_is_refused() {
+fn whatever_a_signature_covers_can_not_be_changed() {
     for subject in subjects().iter().filter(|subject| subject.info.signs) {
         for specimen in subject.records() {
-            let genuine = subject.sign((subject.info.encode)(&specimen.body));
-            subject.take(&genuine, now()).unwrap();
-            for index in 0..genuine.body.len() {
-                for mask in [0x01, 0x20, 0x80] {
-                    let mut forged = genuine.clone();
-                    forged.body[index] ^= mask;
-                    assert!(subject.take(&forged, now()).is_err(), "byte {index} ^ {mask:#x}");
-                }
+            let genuine = specimen.signed();
+            match subject.proof(&genuine).covered {
+                Covered::Body => assert_changed_bodies_are_refused(subject, &genuine),
+                Covered::Parameters(names) => assert_changed_parameters_are_refused(subject, &genuine, &names),
+                Covered::Nothing => panic!("{} signs nothing of what it says", subject.info.name),
             }
-            assert_longer_and_shorter_bodies_are_refused(subject, &genuine);
             assert_changed_headers_are_refused(subject, &genuine);
         }
     }
 }
 
-fn assert_longer_and_shorter_bodies_are_refused(subject: &Subject, genuine: &SignedRequest) {
+fn assert_changed_bodies_are_refused(subject: &Subject, genuine: &SignedRequest) {
+    for index in 0..genuine.body.len() {
+        for mask in [0x01, 0x20, 0x80] {
+            let mut forged = genuine.clone();
+            forged.body[index] ^= mask;
+            assert!(subject.take(&forged, now()).is_err(), "byte {index} ^ {mask:#x}");
+        }
+    }
     let mut longer = genuine.clone();
     longer.body.push(b' ');
     let mut shorter = genuine.clone();
@@ -282,6 +297,30 @@ fn assert_longer_and_shorter_bodies_are_refused(subject: &Subject, genuine: &Sig
     empty.body.clear();
     for forged in [longer, shorter, empty] {
         assert!(subject.take(&forged, now()).is_err(), "{} bytes", forged.body.len());
+    }
+}
+
+/// Each parameter that is covered is changed, left out and repeated, in the query and in the form.
+fn assert_changed_parameters_are_refused(subject: &Subject, genuine: &SignedRequest, names: &[String]) {
+    assert!(!names.is_empty());
+    let fields = |text: &[u8]| form_urlencoded::parse(text).into_owned().collect::<Vec<_>>();
+    let written =
+        |fields: &[(String, String)]| form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    for (in_query, fields) in [(true, fields(genuine.query.as_bytes())), (false, fields(&genuine.body))] {
+        for index in (0..fields.len()).filter(|index| names.contains(&fields[*index].0)) {
+            let (mut changed, mut without, mut repeated) = (fields.clone(), fields.clone(), fields.clone());
+            changed[index].1.push('x');
+            without.remove(index);
+            repeated.push((fields[index].0.clone(), "x".to_owned()));
+            for forged_fields in [changed, without, repeated] {
+                let mut forged = genuine.clone();
+                match in_query {
+                    true => forged.query = written(&forged_fields),
+                    false => forged.body = written(&forged_fields).into_bytes(),
+                }
+                assert!(subject.take(&forged, now()).is_err(), "{forged_fields:?}");
+            }
+        }
     }
 }
 
@@ -305,14 +344,18 @@ fn assert_changed_headers_are_refused(subject: &Subject, genuine: &SignedRequest
 #[test]
 fn another_secret_and_another_account_are_refused() {
     for subject in subjects().iter().filter(|subject| subject.info.signs) {
-        let body = (subject.info.encode)(&subject.specimens()[0].body);
-        let signed_with = |secret: &str, account: &str, tamper| {
-            let secret = Some(SecretString::from(secret));
-            (subject.info.sign)(&Credentials { account_id: account.to_owned(), secret, tamper }, now(), body.clone())
-        };
-        assert!(subject.take(&signed_with(SECRET, ACCOUNT, false), now()).is_ok());
-        assert!(subject.take(&signed_with("another-secret", ACCOUNT, false), now()).is_err());
-        assert!(subject.take(&signed_with(SECRET, ACCOUNT, true), now()).is_err());
+        let specimen = &subject.specimens()[0];
+        let signed_with =
+            |credentials: Credentials| specimen.simulation.request(&signing(&credentials), &specimen.body);
+        let genuine = subject.take(&signed_with(Credentials::new(ACCOUNT, SECRET)), now()).unwrap();
+        assert!(subject.take(&signed_with(Credentials::new(ACCOUNT, "another-secret")), now()).is_err());
+        let tampered = Credentials { tamper: true, ..Credentials::new(ACCOUNT, SECRET) };
+        assert!(subject.take(&signed_with(tampered), now()).is_err());
+        // A signature that names no account leaves it to the configuration and to the body, which is the same.
+        match subject.take(&signed_with(Credentials::new("zyxw9876", SECRET)), now()) {
+            Err(error) => assert_eq!(error, AuthError::WrongAccount),
+            Ok(outcome) => assert_eq!(outcome, genuine),
+        }
     }
 }
 
@@ -320,7 +363,7 @@ fn another_secret_and_another_account_are_refused() {
 fn a_retry_a_day_later_is_genuine_and_has_the_same_ids() {
     for subject in subjects() {
         for specimen in subject.specimens() {
-            let request = subject.sign((subject.info.encode)(&specimen.body));
+            let request = specimen.signed();
             let ids = |outcome: Outcome| outcome.events.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
             let first = ids(subject.take(&request, now()).unwrap());
             let retried = ids(subject.take(&request, now_plus(DAY_S)).unwrap());
@@ -332,7 +375,7 @@ fn a_retry_a_day_later_is_genuine_and_has_the_same_ids() {
 #[test]
 fn signed_times_are_believed_in_neither_direction_for_ever() {
     for subject in subjects().iter().filter(|subject| subject.info.signs_time) {
-        let request = subject.sign((subject.info.encode)(&subject.specimens()[0].body));
+        let request = subject.specimens()[0].signed();
         assert_eq!(subject.take(&request, now_plus(400 * DAY_S)), Err(AuthError::Stale));
         assert_eq!(subject.take(&request, now_plus(-DAY_S)), Err(AuthError::FromTheFuture));
     }
@@ -342,9 +385,9 @@ fn signed_times_are_believed_in_neither_direction_for_ever() {
 fn unknown_members_are_kept_and_change_no_id() {
     for subject in subjects() {
         for specimen in subject.records() {
-            let plain = subject.ids(&specimen.body);
+            let plain = subject.ids(specimen.simulation, &specimen.body);
             let extended = specimen.with_member("brand_new", json!({"deep": [1, {"x": "y"}], "empty": ""}));
-            let outcome = subject.take_value(&extended);
+            let outcome = subject.take_value(specimen.simulation, &extended);
             assert_eq!(outcome.dead_letters, 0);
             assert_eq!(plain, outcome.events.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>());
             let (_, event) = &outcome.events[0];
@@ -360,7 +403,7 @@ fn the_order_of_members_changes_no_id() {
         for specimen in subject.records() {
             let members = specimen.record().iter().rev().map(|(name, value)| (name.clone(), value.clone()));
             let reversed = specimen.with_record(members.collect());
-            assert_eq!(subject.ids(&specimen.body), subject.ids(&reversed));
+            assert_eq!(subject.ids(specimen.simulation, &specimen.body), subject.ids(specimen.simulation, &reversed));
         }
     }
 }
@@ -390,7 +433,7 @@ fn strange_values_of_any_member_make_a_valid_event_or_a_dead_letter() {
         for specimen in subject.records() {
             for name in specimen.member_names() {
                 for value in &strange {
-                    subject.take_value(&specimen.with_member(&name, value.clone()));
+                    subject.take_value(specimen.simulation, &specimen.with_member(&name, value.clone()));
                 }
             }
         }
@@ -406,10 +449,10 @@ fn raw_text_that_trees_can_not_hold_makes_a_valid_event_or_a_dead_letter() {
         for specimen in subject.records() {
             for value in values {
                 let marked = specimen.with_member("strange", json!("(here)")).to_string();
-                let outcome = subject.take_body(marked.replacen("\"(here)\"", value, 1));
+                let outcome = subject.take_body(specimen.simulation, marked.replacen("\"(here)\"", value, 1));
                 assert!(outcome.events.len() + outcome.dead_letters > 0, "{value:.40}");
                 let outside = specimen.body.to_string().replacen('{', &format!("{{\"strange\":{value},"), 1);
-                let outcome = subject.take_body(outside);
+                let outcome = subject.take_body(specimen.simulation, outside);
                 assert!(outcome.events.len() + outcome.dead_letters > 0, "{value:.40}");
             }
         }
@@ -422,11 +465,11 @@ fn odd_encodings_are_understood_or_kept_as_dead_letters() {
         let text = subject.specimens()[0].body.to_string();
         let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let with_bom = [&[0xef, 0xbb, 0xbf], text.as_bytes()].concat();
-        assert!(!subject.take_body(with_bom).events.is_empty());
+        assert!(!subject.take_body(subject.first(), with_bom).events.is_empty());
         let binary = vec![0, 159, 146, 150];
         let several = [text.as_bytes(), text.as_bytes()].concat();
         for body in [utf16, binary, several, b"null".to_vec(), b"[".to_vec()] {
-            let outcome = subject.take_body(body);
+            let outcome = subject.take_body(subject.first(), body);
             assert_eq!((outcome.events.len(), outcome.dead_letters), (0, 1));
         }
     }
@@ -489,7 +532,7 @@ proptest! {
         for subject in subjects() {
             for specimen in subject.records() {
                 let names = specimen.member_names();
-                subject.take_value(&specimen.with_member(&names[pick.index(names.len())], value.clone()));
+                subject.take_value(specimen.simulation, &specimen.with_member(&names[pick.index(names.len())], value.clone()));
             }
         }
     }
@@ -497,7 +540,7 @@ proptest! {
     #[test]
     fn any_bytes_are_taken_without_a_panic(body in prop::collection::vec(any::<u8>(), 8..200)) {
         for subject in subjects() {
-            let outcome = subject.take_body(body.clone());
+            let outcome = subject.take_body(subject.first(), body.clone());
             prop_assert!(outcome.events.len() + outcome.dead_letters > 0);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::Credentials;
+use trunkline::provider::simulate::Credentials;
 
 use crate::harness::connection::Connection;
 use crate::harness::webhook::{Webhook, credentials, inbound, signed_s_ahead, status, with};

@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::Credentials;
+use trunkline::provider::simulate::Credentials;
 
 use crate::harness::answer::Answer;
 use crate::harness::webhook::{Webhook, bearer, credentials, signed_s_ahead, status};

@@ -5,10 +5,7 @@ use std::collections::HashSet;
 
 use super::Fault;
 use crate::json::{Members, Text, Value};
-use crate::request::RawRequest;
-
-/// More parameters than this are no webhook of Telphin's.
-const MAX_FIELDS: usize = 4096;
+use crate::request::{MAX_FIELDS, RawRequest};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -62,7 +59,7 @@ impl<'r> Form<'r> {
         if matches!(body.first(), Some(b'{' | b'[')) {
             return fault("json_body", "the body is JSON, and Telphin sends form parameters");
         }
-        let pairs = form_urlencoded::parse(body).chain(form_urlencoded::parse(request.query.as_bytes()));
+        let pairs = request.form_fields().chain(request.query_fields());
         let Some(fields) = first_of_each_name(pairs) else {
             return fault("too_many_fields", "more than 4096 parameters");
         };
@@ -87,7 +84,7 @@ impl<'r> Form<'r> {
 
 /// Of a repeated parameter the first counts, whatever the case of its name; `None` if there are more
 /// parameters than a request may have.
-fn first_of_each_name<'r>(pairs: impl Iterator<Item = (Text<'r>, Text<'r>)>) -> Option<Vec<(Text<'r>, Text<'r>)>> {
+fn first_of_each_name<'r>(pairs: impl Iterator<Item = (&'r str, &'r str)>) -> Option<Vec<(Text<'r>, Text<'r>)>> {
     let mut seen = HashSet::new();
     let mut fields = Vec::with_capacity(NAMES.len());
     for (index, (name, value)) in pairs.enumerate() {
@@ -95,8 +92,8 @@ fn first_of_each_name<'r>(pairs: impl Iterator<Item = (Text<'r>, Text<'r>)>) -> 
             return None;
         }
         if seen.insert(name.to_ascii_lowercase()) {
-            let documented = NAMES.iter().find(|known| known.eq_ignore_ascii_case(&name));
-            fields.push((documented.map_or(name, |known| Cow::Borrowed(*known)), value));
+            let documented = NAMES.iter().find(|known| known.eq_ignore_ascii_case(name));
+            fields.push((Cow::Borrowed(documented.map_or(name, |known| *known)), Cow::Borrowed(value)));
         }
     }
     Some(fields)
@@ -154,20 +151,12 @@ fn told_text(text: Text<'_>) -> Option<Text<'_>> {
 mod tests {
     use super::*;
     use crate::event::time::Time;
-    use crate::request::{Headers, Method};
+    use crate::request::Method;
 
     fn request<'r>(body: &'r [u8], query: &'r str) -> RawRequest<'r> {
-        RawRequest {
-            method: Method::Post,
-            path: "/webhooks/t/***",
-            url_token: None,
-            query,
-            headers: Headers::default(),
-            body,
-            undecodable: false,
-            remote_addr: None,
-            received_at: Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap(),
-        }
+        RawRequest::new(Method::Post, "/webhooks/t/***", Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap())
+            .with_query(query)
+            .with_body(body, false)
     }
 
     fn value(body: &[u8], query: &str, name: &str) -> Option<String> {
@@ -227,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(fault(body.as_bytes(), ""), code, "{body}");
         }
-        let undecodable = RawRequest { undecodable: true, ..request(b"CallID=a", "") };
+        let undecodable = request(b"", "").with_body(b"CallID=a", true);
         assert_eq!(Form::read(&undecodable).unwrap_err().code, "undecodable_body");
     }
 

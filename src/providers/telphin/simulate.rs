@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::event::time::Time;
-use crate::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation};
 use crate::request::Method;
 
 const EXTENSION: &str = "12345*101";
@@ -23,6 +23,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![dial_in(seed, seed.now)],
+        encode,
+        sign,
     },
     Simulation {
         name: "dial-out",
@@ -31,6 +33,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![dial_out(seed)],
+        encode,
+        sign,
     },
     Simulation {
         name: "answer",
@@ -39,6 +43,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![answer(seed, seed.now)],
+        encode,
+        sign,
     },
     Simulation {
         name: "hangup",
@@ -47,6 +53,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![hangup(seed)],
+        encode,
+        sign,
     },
     Simulation {
         name: "call",
@@ -55,6 +63,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: call,
+        encode,
+        sign,
     },
 ];
 
@@ -146,7 +156,8 @@ pub(super) fn encode(body: &Value) -> Vec<u8> {
 }
 
 /// Telphin signs nothing: the secret ends the URL that was entered there.
-pub(super) fn sign(credentials: &Credentials, _now: Time, body: Vec<u8>) -> SignedRequest {
+fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+    let credentials = signing.credentials;
     let wrong = if credentials.tamper { "-tampered" } else { "" };
     let url_token = credentials.secret.as_ref().map(|secret| format!("{}{wrong}", secret.expose_secret()));
     let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
@@ -156,6 +167,8 @@ pub(super) fn sign(credentials: &Credentials, _now: Time, body: Vec<u8>) -> Sign
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::time::Time;
+    use crate::provider::simulate::Credentials;
 
     fn seed() -> Seed {
         Seed {
@@ -191,7 +204,8 @@ mod tests {
         for (tamper, token) in [(false, "a-secret-token"), (true, "a-secret-token-tampered")] {
             let secret = Some("a-secret-token".into());
             let credentials = Credentials { account_id: "999".to_owned(), secret, tamper };
-            let request = sign(&credentials, seed().now, b"a=1".to_vec());
+            let signing = Signing { credentials: &credentials, url: "", now: seed().now };
+            let request = sign(&signing, b"a=1".to_vec());
             assert_eq!(request.url_token.as_deref(), Some(token));
         }
     }

@@ -7,8 +7,8 @@ use crate::config::{self, Environment};
 use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::privacy::{NamePolicy, NumberPolicy, Privacy};
 use crate::event::time::Time;
-use crate::providers::Normalized;
-use crate::request::{Headers, Method, RawRequest};
+use crate::provider::Normalized;
+use crate::request::{Method, RawRequest};
 use crate::verify;
 
 const SOURCE: &str =
@@ -19,17 +19,7 @@ const LEG_UPPER: &str = "1000101-0A1B2C3D4E5F60718293A4B5C6D7E8F9";
 const NOW: &str = "2026-02-03T12:14:26.103Z";
 
 fn request<'r>(method: Method, body: &'r [u8], query: &'r str) -> RawRequest<'r> {
-    RawRequest {
-        method,
-        path: "/webhooks/t/***",
-        url_token: None,
-        query,
-        headers: Headers::default(),
-        body,
-        undecodable: false,
-        remote_addr: None,
-        received_at: Time::parse_iso(NOW).unwrap(),
-    }
+    RawRequest::new(method, "/webhooks/t/***", Time::parse_iso(NOW).unwrap()).with_query(query).with_body(body, false)
 }
 
 /// Runs a request through a source that checks nothing, and hands over what came of it.

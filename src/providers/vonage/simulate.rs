@@ -7,8 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::event::time::Time;
-use crate::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation, json_bytes};
 use crate::request::Method;
 
 pub(super) const SIMULATIONS: &[Simulation] = &[
@@ -19,6 +18,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![status_v1(seed)],
+        encode: json_bytes,
+        sign,
     },
     Simulation {
         name: "message-status-v0.1",
@@ -27,6 +28,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![status_v0_1(seed)],
+        encode: json_bytes,
+        sign,
     },
     Simulation {
         name: "inbound-message",
@@ -35,6 +38,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![inbound_v1(seed)],
+        encode: json_bytes,
+        sign,
     },
     Simulation {
         name: "inbound-message-v0.1",
@@ -43,6 +48,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![inbound_v0_1(seed)],
+        encode: json_bytes,
+        sign,
     },
 ];
 
@@ -100,13 +107,14 @@ fn inbound_v0_1(seed: &Seed) -> Value {
 }
 
 /// Signs as Vonage does: HS256, with the SHA-256 of the body in `payload_hash`.
-pub(super) fn sign(credentials: &Credentials, now: Time, body: Vec<u8>) -> SignedRequest {
+fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+    let credentials = signing.credentials;
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if let Some(secret) = &credentials.secret {
         let wrong = if credentials.tamper { "-tampered" } else { "" };
         let key = format!("{}{wrong}", secret.expose_secret());
         let claims = json!({
-            "iat": now.unix_seconds(),
+            "iat": signing.now.unix_seconds(),
             "jti": uuid::Uuid::new_v4().to_string(),
             "iss": "Vonage",
             "payload_hash": hex::encode(Sha256::digest(&body)),

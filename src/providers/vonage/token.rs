@@ -11,7 +11,7 @@ use super::Vonage;
 use crate::event::time::Time;
 use crate::json::JsonText;
 use crate::request::{Head, Method, RawRequest};
-use crate::verify::{AuthError, Proof, Signature, Verification};
+use crate::verify::{AuthError, Covered, Proof, Signature, Verification};
 
 const ISSUER: &str = "Vonage";
 
@@ -56,9 +56,10 @@ pub(super) fn check(vonage: &Vonage, head: Head<'_, '_>) -> Result<Option<Signat
     let payload_hash = claims.payload_hash.map(|hash| hash.0.into_owned());
     let account_id = claims.api_key.map(|key| key.0.into_owned());
     let secret_index = Some(token.secret_index);
-    Ok(Some(Signature::new(move |request| {
+    Ok(Some(Signature::in_head(move |request| {
         let verification = payload_coverage(payload_hash.as_deref(), request)?;
-        Ok(Proof { verification, scheme: "vonage-jwt".into(), secret_index, account_id })
+        let covered = if verification == Verification::Signed { Covered::Body } else { Covered::Nothing };
+        Ok(Proof { verification, scheme: "vonage-jwt".into(), secret_index, account_id, covered })
     })))
 }
 

@@ -7,7 +7,7 @@ use super::record::{self, Surroundings};
 use super::search::{self, Candidate, Seen};
 use super::{ids, telephony};
 use crate::json::{Members, Text, Value};
-use crate::providers::{Fault, Sink};
+use crate::provider::{Fault, Sink};
 use crate::verify::Verified;
 
 /// Resources of Webex that one may subscribe to and that are no calls. Source: the list of resources in

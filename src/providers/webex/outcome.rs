@@ -5,7 +5,7 @@
 use super::fields::{Field, Fields, truth};
 use crate::event::call::{CallOutcome, Cause};
 use crate::json::Text;
-use crate::providers::Sink;
+use crate::provider::Sink;
 
 /// What a record tells of its end.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::providers::Normalized;
+    use crate::provider::Normalized;
 
     fn end_of(record: &serde_json::Value) -> (CallOutcome, Option<bool>, Vec<&'static str>) {
         let text = record.to_string();

@@ -12,7 +12,7 @@ use crate::event::network::Network;
 use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
 use crate::json::Text;
-use crate::providers::{Fault, Sink};
+use crate::provider::{Fault, Sink};
 
 /// Personal fields, marked whatever their spelling. Those that have a place in an event are here too, for values that could not be read.
 static CLASSES: Classes = Classes {

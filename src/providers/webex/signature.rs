@@ -4,8 +4,8 @@
 //! of the body and nothing else; no time is signed.
 
 use crate::request::{Head, RawRequest};
-use crate::verify::hmac::Sha1Keys;
-use crate::verify::{AuthError, Proof, Signature, Verification};
+use crate::verify::hmac::HmacKeys;
+use crate::verify::{AuthError, Covered, Proof, Signature, Verification};
 
 const HEADER: &str = "x-spark-signature";
 
@@ -13,23 +13,23 @@ const HEADER: &str = "x-spark-signature";
 const OTHER_DIGESTS: [usize; 3] = [64, 96, 128];
 
 /// Checks the signature of a head, if it carries one. Whether it fits shows with the body.
-pub(super) fn check<'k>(keys: &'k Sha1Keys, head: Head<'_, '_>) -> Result<Option<Signature<'k>>, AuthError> {
+pub(super) fn check<'k>(keys: &'k HmacKeys, head: Head<'_, '_>) -> Result<Option<Signature<'k>>, AuthError> {
     let mut values = head.headers().all(HEADER);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(AuthError::MalformedSignature);
     }
     let signature = digest(value)?;
-    Ok(Some(Signature::new(move |request| covers(keys, &signature, request))))
+    Ok(Some(Signature::in_head(move |request| covers(keys, &signature, request))))
 }
 
-fn covers(keys: &Sha1Keys, signature: &[u8; 20], request: &RawRequest<'_>) -> Result<Proof, AuthError> {
+fn covers(keys: &HmacKeys, signature: &[u8; 20], request: &RawRequest<'_>) -> Result<Proof, AuthError> {
     if request.undecodable {
         return Err(AuthError::BodyMismatch);
     }
-    let secret_index = keys.find(request.body, signature).ok_or(AuthError::WrongSignature)?;
+    let secret_index = keys.find(&[request.body], signature).ok_or(AuthError::WrongSignature)?;
     let (verification, scheme) = (Verification::Signed, "webex-hmac-sha1".into());
-    Ok(Proof { verification, scheme, secret_index: Some(secret_index), account_id: None })
+    Ok(Proof { verification, scheme, secret_index: Some(secret_index), account_id: None, covered: Covered::Body })
 }
 
 fn digest(value: &[u8]) -> Result<[u8; 20], AuthError> {
@@ -52,7 +52,8 @@ fn is_of_another_algorithm(value: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::event::time::Time;
-    use crate::request::{Headers, Method};
+    use crate::request::Method;
+    use crate::verify::hmac::Algorithm;
 
     const SECRET: &str = "somesupersecretphrase";
 
@@ -63,20 +64,13 @@ mod tests {
         undecodable: bool,
     ) -> Result<Option<Proof>, AuthError> {
         let secrets: Vec<_> = secrets.iter().map(|secret| (*secret).into()).collect();
-        let request = RawRequest {
-            method: Method::Post,
-            path: "/webhooks/w",
-            url_token: None,
-            query: "",
-            headers: Headers::new(headers.iter().map(|value| (HEADER, value.as_bytes()))),
-            body,
-            undecodable,
-            remote_addr: None,
-            received_at: Time::from_unix_seconds(0).unwrap(),
-        };
-        let keys = Sha1Keys::new(&secrets);
+        let headers = headers.iter().map(|value| (HEADER, value.as_bytes()));
+        let at = Time::from_unix_seconds(0).unwrap();
+        let request =
+            RawRequest::new(Method::Post, "/webhooks/w", at).with_headers(headers).with_body(body, undecodable);
+        let keys = HmacKeys::new(Algorithm::Sha1, &secrets);
         let signature = check(&keys, request.head())?;
-        signature.map(|signature| signature.confirm(&request)).transpose()
+        signature.map_or(Ok(None), |signature| signature.confirm(&request))
     }
 
     fn error(header: &str) -> AuthError {

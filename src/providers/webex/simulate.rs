@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::event::time::Time;
-use crate::providers::simulate::{Credentials, Seed, SignedRequest, Simulation};
+use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation, json_bytes};
 use crate::request::Method;
 
 mod call;
@@ -22,6 +22,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "/items/0",
         shapes: &["items", "envelope", "envelope-array", "array", "records", "relay", "camel"],
         bodies: |seed| vec![delivery(seed)],
+        encode: json_bytes,
+        sign,
     },
     Simulation {
         name: "telephony",
@@ -30,6 +32,8 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "/data",
         shapes: &[],
         bodies: telephony,
+        encode: json_bytes,
+        sign,
     },
 ];
 
@@ -157,7 +161,8 @@ fn telephony_event(seed: &Seed, (event, sort, state, age_s): (&str, &str, &str, 
 }
 
 /// Signs as Webex does: HMAC-SHA1 over the body, 40 hexadecimal digits.
-pub(super) fn sign(credentials: &Credentials, _now: Time, body: Vec<u8>) -> SignedRequest {
+fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+    let credentials = signing.credentials;
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if let Some(secret) = &credentials.secret {
         let wrong = if credentials.tamper { "-tampered" } else { "" };

@@ -13,7 +13,7 @@ use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::{Event, Fact, Leftovers, Occurrence};
 use crate::json::{Members, Text, Value};
-use crate::providers::{Fault, Sink};
+use crate::provider::{Fault, Sink};
 
 /// Marks hold at the same path in every element of an array.
 static CLASSES: Classes = Classes {

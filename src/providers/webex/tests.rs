@@ -1,6 +1,5 @@
 //! The provider as a whole: which bodies are what, and what becomes of them.
 
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::INFO;
@@ -8,9 +7,9 @@ use crate::config;
 use crate::event::envelope::{Ingest, Mode, Reception};
 use crate::event::privacy::{NamePolicy, NumberPolicy, Privacy, TextPolicy};
 use crate::event::time::Time;
-use crate::providers::simulate::{Credentials, Seed};
-use crate::providers::{Fault, Normalized, Sink};
-use crate::request::{Headers, Method, RawRequest};
+use crate::provider::simulate::{Credentials, Seed, Signing};
+use crate::provider::{Fault, Normalized, Reply, Sink};
+use crate::request::{Method, RawRequest};
 use crate::verify;
 
 pub(super) const ORGANISATION: &str = "1a2b3c4d-0000-4111-8222-5e6f70809010";
@@ -21,17 +20,8 @@ fn with_sink(body: &[u8], account: &str, undecodable: bool, run: impl FnOnce(&dy
     let text = format!("[[sources]]\nname = \"w\"\nprovider = \"webex\"\nverification = \"none\"\n{account}\n");
     let loaded = config::load_text("test", &text, &config::Environment::new()).unwrap();
     let source = &loaded.settings.sources[0];
-    let request = RawRequest {
-        method: Method::Post,
-        path: "/webhooks/w",
-        url_token: None,
-        query: "",
-        headers: Headers::default(),
-        body,
-        undecodable,
-        remote_addr: None,
-        received_at: Time::parse_iso(NOW).unwrap(),
-    };
+    let request =
+        RawRequest::new(Method::Post, "/webhooks/w", Time::parse_iso(NOW).unwrap()).with_body(body, undecodable);
     let verified = verify::authenticate(&request, &*source.provider, &source.doors).unwrap();
     run(&|take| {
         let mut normalized = Normalized::default();
@@ -139,12 +129,9 @@ fn simulated_events_of_a_call_tell_its_course() {
 #[test]
 fn a_simulated_signature_is_genuine_and_a_tampered_one_is_not() {
     let signed = |tamper| {
-        let secret = Some(SecretString::from("somesupersecretphrase"));
-        (INFO.sign)(
-            &Credentials { account_id: String::new(), secret, tamper },
-            Time::parse_iso(NOW).unwrap(),
-            b"{}".to_vec(),
-        )
+        let credentials = Credentials { tamper, ..Credentials::new("", "somesupersecretphrase") };
+        let signing = Signing { credentials: &credentials, url: "", now: Time::parse_iso(NOW).unwrap() };
+        (INFO.simulations[0].sign)(&signing, b"{}".to_vec())
     };
     let signature = "0c104fa6e4ee681f78dd96a5af97e9e01837115e".to_owned();
     assert_eq!(signed(false).headers[1], ("x-spark-signature", signature.clone()));
@@ -294,20 +281,11 @@ impl<'r> Sink<'r> for Counting {
         self.faults.push(fault.code);
     }
     fn unmapped(&mut self, _: &'static str) {}
+    fn reply(&mut self, _: Reply) {}
 }
 
 fn count(body: &[u8]) -> Counting {
-    let request = RawRequest {
-        method: Method::Post,
-        path: "/webhooks/w",
-        url_token: None,
-        query: "",
-        headers: Headers::default(),
-        body,
-        undecodable: false,
-        remote_addr: None,
-        received_at: Time::parse_iso(NOW).unwrap(),
-    };
+    let request = RawRequest::new(Method::Post, "/webhooks/w", Time::parse_iso(NOW).unwrap()).with_body(body, false);
     let text = "[[sources]]\nname = \"w\"\nprovider = \"webex\"\nverification = \"none\"\n";
     let loaded = config::load_text("test", text, &config::Environment::new()).unwrap();
     let source = &loaded.settings.sources[0];

@@ -6,8 +6,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use trunkline::event::time::Time;
-use trunkline::providers::simulate::{Credentials, Seed};
-use trunkline::providers::{self, ProviderInfo};
+use trunkline::provider::ProviderInfo;
+use trunkline::provider::simulate::{Credentials, Seed, Signing};
+use trunkline::providers;
 
 use super::{ACCOUNT, SECRET, SOURCE};
 
@@ -33,7 +34,8 @@ impl Webhook {
 
     /// Any bytes, signed with anything at any time.
     pub(crate) fn signed_by(credentials: &Credentials, now: Time, body: impl Into<Vec<u8>>) -> Self {
-        let signed = (vonage().sign)(credentials, now, body.into());
+        let signing = Signing { credentials, url: "", now };
+        let signed = (vonage().simulations[0].sign)(&signing, body.into());
         let headers = signed.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { method: "POST", path: format!("/webhooks/{SOURCE}"), headers, body: signed.body }
     }
@@ -144,7 +146,7 @@ pub(crate) fn vonage() -> &'static ProviderInfo {
 
 /// A body as the provider makes it, with a fresh id.
 pub(crate) fn simulated(name: &str) -> Value {
-    let simulation = vonage().simulations.iter().find(|simulation| simulation.name == name).unwrap();
+    let simulation = vonage().simulation(name).unwrap();
     let seed = Seed {
         id: uuid::Uuid::new_v4().to_string(),
         account_id: ACCOUNT.to_owned(),

@@ -4,8 +4,8 @@ use crate::config;
 use crate::event::envelope::{Ingest, Mode, Reception};
 use crate::event::privacy::{Privacy, TextPolicy};
 use crate::event::time::Time;
-use crate::providers::Normalized;
-use crate::request::{Headers, Method, RawRequest};
+use crate::provider::Normalized;
+use crate::request::{Method, RawRequest};
 use crate::verify;
 
 const ID: &str = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab";
@@ -15,17 +15,8 @@ fn with_normalized<T>(body: &[u8], use_it: impl FnOnce(Normalized<'_>) -> T) -> 
     let text = "[[sources]]\nname = \"v\"\nprovider = \"vonage\"\naccount_id = \"abcd1234\"\nverification = \"none\"\n";
     let loaded = config::load_text("test", text, &config::Environment::new()).unwrap();
     let source = &loaded.settings.sources[0];
-    let request = RawRequest {
-        method: Method::Post,
-        path: "/webhooks/v",
-        url_token: None,
-        query: "",
-        headers: Headers::default(),
-        body,
-        undecodable: false,
-        remote_addr: None,
-        received_at: Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap(),
-    };
+    let request = RawRequest::new(Method::Post, "/webhooks/v", Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap())
+        .with_body(body, false);
     let verified = verify::authenticate(&request, &*source.provider, &source.doors).unwrap();
     let mut normalized = Normalized::default();
     source.provider.normalize(&verified, &mut normalized);

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::event::time::Time;
-use crate::request::Method;
+use crate::request::{Method, RawRequest};
 
 /// Something that a provider reports, in one webhook or in several.
 #[derive(Debug)]
@@ -25,6 +25,17 @@ pub struct Simulation {
     pub shapes: &'static [&'static str],
     /// Makes realistic bodies with invented numbers, in the order in which they are sent.
     pub bodies: fn(&Seed) -> Vec<Value>,
+    /// Writes a body as the provider does.
+    pub encode: fn(&Value) -> Vec<u8>,
+    /// Signs any bytes as the provider does.
+    pub sign: fn(&Signing<'_>, Vec<u8>) -> SignedRequest,
+}
+
+impl Simulation {
+    /// Writes and signs a body.
+    pub fn request(&self, signing: &Signing<'_>, body: &Value) -> SignedRequest {
+        (self.sign)(signing, (self.encode)(body))
+    }
 }
 
 /// What makes one simulated report different from the next.
@@ -56,6 +67,24 @@ pub struct Credentials {
     pub tamper: bool,
 }
 
+impl Credentials {
+    /// Those of an account, signing rightly.
+    pub fn new(account_id: &str, secret: &str) -> Self {
+        Self { account_id: account_id.to_owned(), secret: Some(secret.into()), tamper: false }
+    }
+}
+
+/// What a signature may depend on besides the bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Signing<'s> {
+    /// With what to sign.
+    pub credentials: &'s Credentials,
+    /// The URL of the webhook, without the token that may end it.
+    pub url: &'s str,
+    /// When it is signed.
+    pub now: Time,
+}
+
 /// A webhook, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
@@ -71,13 +100,19 @@ pub struct SignedRequest {
     pub body: Vec<u8>,
 }
 
-/// Writes a simulated body as bytes.
-pub type Encode = fn(&Value) -> Vec<u8>;
-
-/// Signs a body.
-pub type Sign = fn(&Credentials, Time, Vec<u8>) -> SignedRequest;
+impl SignedRequest {
+    /// The request as it is received at this path, on which a token is shown as `***`.
+    pub fn received<'r>(&'r self, path: &'r str, received_at: Time) -> RawRequest<'r> {
+        let headers = self.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        RawRequest::new(self.method, path, received_at)
+            .with_token(self.url_token.as_deref())
+            .with_query(&self.query)
+            .with_headers(headers)
+            .with_body(&self.body, false)
+    }
+}
 
 /// JSON, for the providers that send it.
-pub fn json(body: &Value) -> Vec<u8> {
+pub fn json_bytes(body: &Value) -> Vec<u8> {
     body.to_string().into_bytes()
 }

@@ -1,0 +1,99 @@
+//! What a provider is: the trait that each one fills in, and what it is given and gives.
+
+use std::fmt;
+
+use phonenumber::country;
+use secrecy::SecretString;
+
+pub mod simulate;
+mod sink;
+
+use crate::config::section::Section;
+use crate::event::kind::Kind;
+use crate::request::Method;
+use crate::verify::{Verified, Verifier};
+use simulate::Simulation;
+pub use sink::{Fault, Normalized, Reply, Sink};
+
+/// One provider's side of one source: pure functions of the request and the configuration.
+pub trait Provider: Verifier + fmt::Debug {
+    /// Turns an authentic request into events, one after the other, so that a batch of thousands is
+    /// never held as a whole. Knows nothing of what was seen before. A request that is recognised and
+    /// holds nothing for us makes no call at all.
+    fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>);
+
+    /// Turns one row into events, which a fault has kept by itself: the body of the request is the row's
+    /// own text. A provider whose requests are told by what is around their rows overrides it.
+    fn normalize_row<'r>(&self, row: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        self.normalize(row, out);
+    }
+}
+
+/// What is known of a provider before any source of it is configured.
+pub struct ProviderInfo {
+    /// Name in the configuration and in every event, lower case.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// How its webhooks are verified, in one line.
+    pub verification: &'static str,
+    /// Whether it signs at all.
+    pub signs: bool,
+    /// Whether the signature covers a time, so that an old request can be told from a new one.
+    pub signs_time: bool,
+    /// The methods with which it calls webhooks.
+    pub methods: &'static [Method],
+    /// Greatest body, unless the configuration says otherwise.
+    pub max_body_bytes: usize,
+    /// The kinds of event it can make.
+    pub kinds: &'static [Kind],
+    /// A `[[sources]]` block for the configuration file.
+    pub example: &'static str,
+    /// Page of the documentation.
+    pub documentation: &'static str,
+    /// Reads the provider's own keys of a source and makes its side of the source.
+    pub configure: fn(&SourceOptions, &mut Section<'_>) -> Configured,
+    /// The webhooks that `trunkline send` can make.
+    pub simulations: &'static [Simulation],
+}
+
+/// A provider's side of a source, as the configuration makes it.
+#[derive(Debug)]
+pub struct Configured {
+    /// It.
+    pub provider: Box<dyn Provider>,
+    /// Whether it has what signatures are checked with. If not, the source needs a token in its URL, or says
+    /// `verification = "none"`.
+    pub proves: bool,
+}
+
+impl ProviderInfo {
+    /// Finds a simulation by its name or a shorter one.
+    pub fn simulation(&self, name: &str) -> Option<&'static Simulation> {
+        self.simulations.iter().find(|known| known.name == name || known.aliases.contains(&name))
+    }
+
+    /// The key under which a source of this provider names its secret.
+    pub fn secret_key(&self) -> &'static str {
+        if self.signs { "signature_secrets" } else { "url_tokens" }
+    }
+}
+
+impl fmt::Debug for ProviderInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ProviderInfo").field(&self.name).finish()
+    }
+}
+
+/// The keys of a source that every provider shares and may need.
+#[derive(Debug, Default)]
+pub struct SourceOptions {
+    /// Name of the source.
+    pub name: String,
+    /// The account that the configuration names.
+    pub account_id: Option<String>,
+    /// Secrets that signatures are checked with, all of them accepted.
+    pub signature_secrets: Vec<SecretString>,
+    /// Region in which national numbers are read.
+    pub region: Option<country::Id>,
+}
