@@ -86,10 +86,10 @@ async fn a_signature_over_compressed_bytes_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_says_gzip_and_is_none_is_not_authentic() {
+async fn what_says_gzip_and_is_none_is_authentic_if_it_was_signed_as_it_came() {
     let app = TestApp::start().await;
     let plain = Webhook::signed(&status()).header("content-encoding", "gzip");
-    assert_eq!(app.send(&plain).await.status, 401);
+    assert_eq!(app.send(&plain).await.status, 200);
     let mut cut = Webhook::signed(&status()).gzipped();
     cut.body.truncate(cut.body.len() - 5);
     assert_eq!(app.send(&cut).await.status, 401);
