@@ -122,6 +122,11 @@ impl Ingest {
         if durable { Outcome::Durable(reply) } else { Outcome::Unavailable }
     }
 
+    /// Refuses a webhook whose body is too large to hold the signature that its head lacks.
+    pub fn refuse_unsigned(&self, active: &ActiveSource) -> Outcome {
+        self.refuse(active, AuthError::Missing)
+    }
+
     fn refuse(&self, active: &ActiveSource, error: AuthError) -> Outcome {
         if error == AuthError::FromTheFuture {
             tracing::warn!(source.name = %active.name, "a valid signature is from the future: is our clock behind?");

@@ -215,19 +215,26 @@ impl AuthError {
 
 /// A signature that may still hold. Whether it does shows with the body, and for providers that sign in the body
 /// itself, also whether there is one.
-pub struct Signature<'p>(Box<Confirm<'p>>);
+pub struct Signature<'p> {
+    confirm: Box<Confirm<'p>>,
+    within_bytes: Option<usize>,
+}
 
 type Confirm<'p> = dyn FnOnce(&RawRequest<'_>) -> Result<Option<Proof>, AuthError> + Send + 'p;
 
 impl<'p> Signature<'p> {
     /// A signature in the head, and what is to be done with it and the whole request.
     pub fn in_head(confirm: impl FnOnce(&RawRequest<'_>) -> Result<Proof, AuthError> + Send + 'p) -> Self {
-        Self(Box::new(move |request| confirm(request).map(Some)))
+        Self { confirm: Box::new(move |request| confirm(request).map(Some)), within_bytes: None }
     }
 
-    /// Perhaps a signature in the body, which is found in the whole request or not.
-    pub fn in_body(confirm: impl FnOnce(&RawRequest<'_>) -> Result<Option<Proof>, AuthError> + Send + 'p) -> Self {
-        Self(Box::new(confirm))
+    /// Perhaps a signature in the body, which is found in the whole request or not. A body of which nothing is
+    /// proven yet is read up to `within_bytes`; larger ones hold none.
+    pub fn in_body(
+        within_bytes: usize,
+        confirm: impl FnOnce(&RawRequest<'_>) -> Result<Option<Proof>, AuthError> + Send + 'p,
+    ) -> Self {
+        Self { confirm: Box::new(confirm), within_bytes: Some(within_bytes) }
     }
 
     /// Compares it with the whole request.
@@ -235,7 +242,7 @@ impl<'p> Signature<'p> {
     /// # Errors
     /// [`AuthError`] when the signature does not cover the request.
     pub fn confirm(self, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
-        (self.0)(request)
+        (self.confirm)(request)
     }
 }
 
@@ -253,6 +260,11 @@ pub struct Admission<'p> {
 }
 
 impl Admission<'_> {
+    /// The greatest body that can still become authentic, if that is less than the source takes.
+    pub fn within_bytes(&self) -> Option<usize> {
+        if self.proof.is_some() { None } else { self.signature.as_ref()?.within_bytes }
+    }
+
     /// Verifies the whole request, of which the head was admitted.
     ///
     /// # Errors
@@ -402,7 +414,7 @@ mod tests {
 
     impl Verifier for InBody {
         fn signature(&self, _: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
-            Ok(Some(Signature::in_body(|request| match request.body {
+            Ok(Some(Signature::in_body(5, |request| match request.body {
                 b"right" => {
                     Ok(Some(Proof { covered: Covered::Body, ..Proof::unsigned(Verification::Signed, "test", None) }))
                 }
@@ -431,6 +443,16 @@ mod tests {
         assert_eq!(verified(b"", None, &doors), Err(AuthError::Missing));
         assert_eq!(verified(b"wrong", Some("a-token"), &doors), Err(AuthError::WrongSignature));
         assert_eq!(verified(b"right", Some("another"), &doors), Err(AuthError::WrongToken));
+        let admitted = |token| {
+            let at = crate::event::time::Time::from_unix_seconds(0).unwrap();
+            let request = RawRequest::new(crate::request::Method::Post, "/", at).with_token(token);
+            admit(request.head(), &InBody, &doors).unwrap().within_bytes()
+        };
+        assert_eq!(
+            (admitted(None), admitted(Some("a-token"))),
+            (Some(5), None),
+            "a token has proven enough to read on"
+        );
         assert_eq!(verified(b"right", None, &Doors { account_id: None, ..doors }), Err(AuthError::WrongAccount));
     }
 }

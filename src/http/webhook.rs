@@ -66,8 +66,11 @@ async fn answer(request: &HttpRequest, payload: web::Payload, state: &State, ser
         Err(outcome) => return refused(answer_of(outcome), payload, serving).await,
     };
     let mut reservation = state.budget.reserve(head.remote_addr);
-    let body = match read_body(request.headers(), payload, state, active, &mut reservation).await {
+    let within_bytes = admission.within_bytes();
+    let limits = limits(state, active, within_bytes);
+    let body = match read_body(request.headers(), payload, limits, &mut reservation).await {
         Ok(body) => body,
+        Err(BodyError::TooLarge) if within_bytes.is_some() => return answer_of(state.ingest.refuse_unsigned(active)),
         Err(error) => return refused_body(active, error),
     };
     serving.inspect(|serving| serving.read_to_its_end());
@@ -109,15 +112,19 @@ fn head<'r>(
         .with_target(received, state.public_url.as_deref())
 }
 
+/// What nothing is proven of yet is read only as far as its provider says.
+fn limits(state: &State, active: &ActiveSource, within_bytes: Option<usize>) -> Limits {
+    let most = active.source.max_body_bytes;
+    Limits { bytes: within_bytes.map_or(most, |within_bytes| within_bytes.min(most)), read_timeout: state.read_timeout }
+}
+
 /// Only an admitted head comes here.
 async fn read_body(
     headers: &HeaderMap,
     payload: web::Payload,
-    state: &State,
-    active: &ActiveSource,
+    limits: Limits,
     reservation: &mut Reservation<'_>,
 ) -> Result<Body, BodyError> {
-    let limits = Limits { bytes: active.source.max_body_bytes, read_timeout: state.read_timeout };
     body::read(payload, content_length(headers), is_gzip(headers), limits, reservation).await
 }
 

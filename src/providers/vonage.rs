@@ -14,6 +14,7 @@ mod error_codes;
 mod inbound;
 mod messages;
 mod simulate;
+mod sms;
 mod status;
 mod token;
 
@@ -46,6 +47,8 @@ struct Vonage {
     account_id: Option<String>,
     application_ids: Vec<String>,
     window: Freshness,
+    sms_keys: sms::signature::Keys,
+    sms_window: Freshness,
     region: Option<country::Id>,
 }
 
@@ -54,6 +57,8 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         max_age_s: section.number_or("iat_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000),
         max_ahead_s: section.number_or("iat_max_ahead_s", DEFAULT_WINDOW.max_ahead_s, 0..=86_400),
     };
+    let sms_method = section.choice_or_first("sms_signature_method", sms::signature::METHODS);
+    let sms_max_age_s = section.number_or("sms_timestamp_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000);
     read_keys_of_other_products(section);
     let proves = !source.signature_secrets.is_empty();
     let provider = Vonage {
@@ -61,24 +66,23 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         account_id: source.account_id.clone(),
         application_ids: section.list("application_ids"),
         window,
+        sms_keys: sms::signature::Keys::new(sms_method, &source.signature_secrets),
+        sms_window: Freshness { max_age_s: sms_max_age_s, ..DEFAULT_WINDOW },
         region: source.region,
     };
     Configured { provider: Box::new(provider), proves }
 }
 
-/// The keys of the SMS API's signature and of the Reports API are accepted and checked, so that a
-/// configuration may hold them already. The defaults are Vonage's own.
+/// The keys of the Reports API are accepted and checked, so that a configuration may hold them already.
 fn read_keys_of_other_products(section: &mut Section<'_>) {
-    let methods = [("md5hash", ()), ("md5", ()), ("sha1", ()), ("sha256", ()), ("sha512", ())];
-    section.choice_or_first("sms_signature_method", &methods);
-    section.number_or("sms_timestamp_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000);
     section.text("api_key");
     section.secret("api_secret");
 }
 
 impl Verifier for Vonage {
     fn signature(&self, head: Head<'_, '_>) -> Result<Option<Signature<'_>>, AuthError> {
-        token::check(self, head)
+        let in_body = || Signature::in_body(sms::MAX_BYTES, |request| sms::check(self, request));
+        Ok(Some(token::check(self, head)?.unwrap_or_else(in_body)))
     }
 }
 

@@ -5,7 +5,7 @@ use trunkline::event::time::Time;
 use trunkline::provider::simulate::Credentials;
 
 use crate::harness::connection::Connection;
-use crate::harness::webhook::{Webhook, credentials, inbound, signed_s_ahead, status, with};
+use crate::harness::webhook::{Webhook, chunk_of, credentials, inbound, signed_s_ahead, status, with};
 use crate::harness::{INBOUND, STATUS, TestApp, is, wait_until};
 
 const SOURCES: &str = r#"
@@ -35,7 +35,6 @@ fn refused_by_their_heads() -> Vec<(&'static str, Webhook)> {
     let tampered = Credentials { tamper: true, ..credentials() };
     vec![
         ("address", Webhook::signed(&status()).to("/webhooks/elsewhere-only")),
-        ("neither signature nor token", Webhook::unsigned(body())),
         ("wrong token", Webhook::unsigned(body()).to("/webhooks/vonage-eu/another-token-in-the-url")),
         ("signed, wrong token", Webhook::signed(&status()).to("/webhooks/vonage-eu/another-token-in-the-url")),
         ("no JWT", Webhook::unsigned(body()).header("authorization", "Bearer nonsense")),
@@ -61,6 +60,24 @@ async fn what_the_head_decides_is_answered_before_the_body_is_sent() {
         }
     }
     assert!(is(app.metric("trunkline_in_flight_bytes", &[]).await, 0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_hold_its_signature_itself_is_read_a_little_way() {
+    let app = TestApp::start_with("server.max_in_flight_bytes = 100000").await;
+    let head = Webhook::unsigned("").head();
+    let mut connection = app.connect();
+    assert_eq!(connection.ask(format!("{head}content-length: 65537\r\n\r\n")).status, 401, "before the body is sent");
+    let mut connection = app.connect();
+    connection.write(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes());
+    for _ in 0..5 {
+        connection.write(&chunk_of(&[b'x'; 16_384]));
+    }
+    assert_eq!(connection.answer().status, 401, "while more is still to come");
+    assert!(is(app.metric("trunkline_in_flight_bytes", &[]).await, 0.0));
+    let unsigned = Webhook::unsigned(status().to_string());
+    assert_eq!(app.send(&unsigned).await.status, 401);
+    assert_eq!(app.send(&Webhook::unsigned(vec![b' '; 5_000_000]).gzipped()).await.status, 401, "nor is it inflated");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::super::simulate;
+use super::super::{simulate, sms};
 use super::*;
 use crate::provider::simulate::{Credentials, Signing};
 use crate::verify::freshness::Freshness;
@@ -22,6 +22,8 @@ fn vonage(secrets: &[&str]) -> Vonage {
         account_id: Some("a1b2c3d".to_owned()),
         application_ids: Vec::new(),
         window: Freshness { max_age_s: 90_000, max_ahead_s: 300 },
+        sms_keys: sms::signature::Keys::new(sms::signature::Method::Md5Hash, &[]),
+        sms_window: Freshness { max_age_s: 90_000, max_ahead_s: 300 },
         region: None,
     }
 }
