@@ -10,8 +10,16 @@ use crate::verify;
 
 const ID: &str = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab";
 
+mod parties;
+mod shapes;
+
 /// Runs a body through a source that checks nothing, and hands over what came of it.
 fn with_normalized<T>(body: &[u8], use_it: impl FnOnce(Normalized<'_>) -> T) -> T {
+    with_encoded(body, false, use_it)
+}
+
+/// Runs a body whose encoding could perhaps not be undone.
+fn with_encoded<T>(body: &[u8], undecodable: bool, use_it: impl FnOnce(Normalized<'_>) -> T) -> T {
     let text = "[[sources]]\nname = \"v\"\nprovider = \"vonage\"\naccount_id = \"abcd1234\"\nverification = \"none\"\n";
     let loaded = config::load_text("test", text, &config::Environment::new()).unwrap();
     let source = &loaded.settings.sources[0];
@@ -22,7 +30,7 @@ fn with_normalized<T>(body: &[u8], use_it: impl FnOnce(Normalized<'_>) -> T) -> 
         query: "",
         headers: Headers::default(),
         body,
-        undecodable: false,
+        undecodable,
         remote_addr: None,
         received_at: Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap(),
     };
@@ -204,7 +212,7 @@ fn every_channel_reads_its_addresses_by_its_own_rules() {
         expected("whatsapp", "user_id", "phone")
     );
     assert_eq!(parties("messenger", "1234567890123", "107083064136738"), expected("messenger", "user_id", "user_id"));
-    assert_eq!(parties("viber_service", "447700900000", "16273"), expected("viber", "phone", "short_code"));
+    assert_eq!(parties("viber_service", "447700900000", "16273"), expected("viber", "phone", "user_id"));
     assert_eq!(parties("email", "a@example.com", "Acme <b@example.com>"), expected("email", "email", "email"));
     assert_eq!(parties("sms", "0123456789", "60111"), expected("sms", "unknown", "short_code"));
 }
