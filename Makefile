@@ -38,7 +38,7 @@ KAFKA_CACHE := $(abspath $(CACHE))/kafka-$(KAFKA_VERSION)
 heading = @printf '\n==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt clippy doc unit loom doctest broker-test drill drill-short examples fuzz schemas kafka \
+.PHONY: help build run test fmt clippy doc unit loom doctest broker-test drill drill-short examples fuzz fixtures schemas kafka \
 	bench bench-memory bench-spool bench-check bench-accept
 
 # Cargo uses all cores by itself; two of these side by side would only wait for each other.
@@ -132,6 +132,9 @@ bench-check: ## counts the instructions of each stage with valgrind, and fails i
 
 bench-accept: ## writes the instructions of each stage as the new limits
 	$(stages) -- accept
+
+fixtures: ## writes anew what the mapping makes of the bodies below tests/fixtures; read the difference
+	WRITE_FIXTURES=1 $(CARGO) test $(CARGO_FLAGS) --test it -- every_fixture_makes_exactly_the_events_beside_it
 
 schemas: ## writes the JSON Schemas and the AsyncAPI document to schemas/
 	$(CARGO) run $(CARGO_FLAGS) -- schemas --out schemas

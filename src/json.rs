@@ -12,7 +12,11 @@ use std::ops::Deref;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub mod nothing;
+pub mod number;
 pub mod write;
+
+pub use nothing::tells_nothing;
 
 /// Text borrowed from a request where it needed no unescaping.
 pub type Text<'a> = Cow<'a, str>;
@@ -118,6 +122,25 @@ impl<'a> Members<'a> {
         self.list.iter().rev().find(|member| member.name == name)
     }
 
+    /// Settles every member that tells nothing, known or not, also of the objects that were opened.
+    pub fn settle_nothing(&self) {
+        for member in &self.list {
+            match member.opened() {
+                Some(opened) => opened.settle_nothing(),
+                None => _ = member.settles_as_nothing(),
+            }
+        }
+    }
+
+    /// Puts another text in the place of each member for which `replace` has one.
+    pub fn replace_texts(&mut self, mut replace: impl FnMut(&Member<'a>) -> Option<Text<'a>>) {
+        for member in &mut self.list {
+            if let Some(text) = replace(member) {
+                member.value = Value::Field(text);
+            }
+        }
+    }
+
     fn starts_with(&self, name: &str, first: u8) -> bool {
         match self.find(name).map(|member| &member.value) {
             Some(Value::Json(raw)) => raw.get().as_bytes().first() == Some(&first),
@@ -131,7 +154,7 @@ impl<'a> Member<'a> {
         Self { name, value, used: Cell::new(false), opened: OnceCell::new() }
     }
 
-    /// The text of a string. Empty or blank text counts as absent.
+    /// The text of a string. One that [tells nothing](tells_nothing) counts as absent.
     pub fn text(&self) -> Option<Text<'a>> {
         self.take(self.value.text())
     }
@@ -146,11 +169,18 @@ impl<'a> Member<'a> {
         self.take(self.value.word().map(Cow::Borrowed).or_else(|| self.value.text()))
     }
 
+    /// The text of a string that somebody wrote, in which no word stands for nothing.
+    pub fn written(&self) -> Option<Text<'a>> {
+        let text = self.value.text().filter(|text| !text.trim().is_empty())?;
+        self.used.set(true);
+        Some(text)
+    }
+
     /// Reads a string, number or boolean with `read`; a value that `read` does not accept counts as
     /// absent and stays among the leftovers.
     pub fn read<T>(&self, read: impl FnOnce(Text<'a>) -> Option<T>) -> Option<T> {
         let was_used = self.used.get();
-        let value = self.scalar().and_then(read);
+        let value = read(self.scalar()?);
         self.used.set(was_used || value.is_some());
         value
     }
@@ -166,10 +196,24 @@ impl<'a> Member<'a> {
         Some(self.opened.get_or_init(|| parsed))
     }
 
+    /// Whether the value is one of the ways of saying nothing. If it is, nothing of it is left over.
+    pub fn settles_as_nothing(&self) -> bool {
+        /// No way of saying nothing is longer, spaces and escapes included.
+        const MAX_BYTES: usize = 32;
+        let is_nothing = match &self.value {
+            Value::Json(raw) if raw.get().len() > MAX_BYTES => false,
+            Value::Json(raw) => raw.get() == "null" || string_of(raw).is_some_and(|text| tells_nothing(&text)),
+            Value::Field(text) => tells_nothing(text),
+        };
+        self.used.set(is_nothing || self.used.get());
+        is_nothing
+    }
+
+    /// Text that tells nothing is absent, and settled.
     fn take(&self, text: Option<Text<'a>>) -> Option<Text<'a>> {
-        let text = text.filter(|text| text.chars().any(|character| !character.is_whitespace()))?;
+        let text = text?;
         self.used.set(true);
-        Some(text)
+        Some(text).filter(|text| !tells_nothing(text))
     }
 
     /// Whether a mapping has taken this member's value.
@@ -305,6 +349,18 @@ mod tests {
         assert_eq!(members.text("x"), None);
         let used: Vec<bool> = members.iter().map(Member::is_used).collect();
         assert_eq!(used, [true, true, false]);
+    }
+
+    #[test]
+    fn what_tells_nothing_is_absent_and_settled_once_it_is_asked_for() {
+        let members = Members::parse(r#"{"a":"NA","b":" null ","c":"N/A","d":"NA","e":null,"f":"x"}"#).unwrap();
+        assert_eq!((members.text("a"), members.text_or_number("b")), (None, None));
+        assert_eq!(members.read("c", |_| Some(())), None);
+        let used = || members.iter().map(Member::is_used).collect::<Vec<_>>();
+        assert_eq!(used(), [true, true, true, false, false, false]);
+        members.settle_nothing();
+        assert_eq!(used(), [true, true, true, true, true, false]);
+        assert_eq!(members.find("d").unwrap().written().unwrap(), "NA");
     }
 
     #[test]

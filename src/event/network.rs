@@ -22,6 +22,14 @@ pub struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
+    /// Reads what a provider writes for a network's code: a joined MCC and MNC, or the name of a network that has no
+    /// code, such as `US-TOLL-FREE`.
+    pub fn from_code(text: Text<'a>) -> Option<Self> {
+        let is_name = text.chars().any(char::is_alphabetic);
+        let named = || Self { name: Some(text.clone()), ..Self::default() };
+        Self::from_mccmnc(&text).or_else(|| is_name.then(named))
+    }
+
     /// Splits a joined MCC and MNC, five or six digits, after the third.
     pub fn from_mccmnc(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -34,6 +42,16 @@ impl<'a> Network<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_that_is_a_name_is_the_name() {
+        assert_eq!(Network::from_code("23410".into()), Network::from_mccmnc("23410"));
+        let named = Network::from_code("US-TOLL-FREE".into()).unwrap();
+        assert_eq!((named.name.as_deref(), named.mcc), (Some("US-TOLL-FREE"), None));
+        for text in ["2341", "", "-", "23 10"] {
+            assert_eq!(Network::from_code(text.into()), None, "{text}");
+        }
+    }
 
     #[test]
     fn joined_codes_are_split_after_three_digits_and_keep_zeros() {

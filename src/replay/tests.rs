@@ -103,7 +103,9 @@ fn fixtures(info: &ProviderInfo) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(info.name);
     let kinds = std::fs::read_dir(folder).unwrap();
     let files = kinds.flat_map(|kind| std::fs::read_dir(kind.unwrap().path()).unwrap());
-    files.map(|file| file.unwrap().path()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    let is_body = |path: &PathBuf| !path.to_str().unwrap().ends_with(".events.json");
+    let bodies = files.map(|file| file.unwrap().path()).filter(is_body);
+    bodies.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod dead_letters;
 mod delivered;
 mod doors;
 mod duplicates;
+mod fixtures;
 mod heads;
 mod operators;
 mod outage;

@@ -12,7 +12,7 @@ use crate::event::id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
-use crate::json::{Members, Text};
+use crate::json::{Members, Text, number};
 use crate::request::RawRequest;
 
 /// The marks of what is left over, of an event and of a record alike. A recording's id that could not
@@ -89,7 +89,7 @@ impl<'r> Facts<'r> {
         let bridged = peek(members, "Bridged").and_then(|word| yes_or_no(&word));
         let ending = outcome::ending(self.status.as_deref(), bridged, self.flow);
         if ending.is_talk {
-            self.talk_us = members.read("Duration", |text| digits(&text)?.parse().ok());
+            self.talk_us = members.read("Duration", |text| number::whole(&text));
         }
         self.ending = Some(ending);
     }
@@ -230,19 +230,13 @@ fn upper_case(text: Text<'_>) -> Text<'_> {
 
 /// Microseconds, told from milliseconds and seconds by their number of digits.
 fn time(text: &str) -> Option<Time> {
-    let text = digits(text)?;
-    let number = text.parse().ok()?;
-    match text.len() {
-        16 => Time::from_unix_us(number),
-        13 => Time::from_unix_ms(number),
-        10 => Time::from_unix_seconds(number),
+    let number: i64 = number::whole(text)?;
+    match number {
+        1_000_000_000_000_000..=9_999_999_999_999_999 => Time::from_unix_us(number),
+        1_000_000_000_000..=9_999_999_999_999 => Time::from_unix_ms(number),
+        1_000_000_000..=9_999_999_999 => Time::from_unix_seconds(number),
         _ => None,
     }
-}
-
-fn digits(text: &str) -> Option<&str> {
-    let text = text.trim();
-    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
 }
 
 #[cfg(test)]
@@ -260,6 +254,8 @@ mod tests {
             ("176673671148009", None),
             ("-766736711480097", None),
             ("1766736711.48009", None),
+            ("1766736711480097.000", Some("2025-12-26T08:11:51.480097Z")),
+            ("1.766736711480E12", Some("2025-12-26T08:11:51.48Z")),
             ("", None),
             ("yesterday", None),
         ] {

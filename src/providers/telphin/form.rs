@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Fault;
-use crate::json::{Members, Text, Value};
+use crate::json::{Members, Text, Value, tells_nothing};
 use crate::request::{MAX_FIELDS, RawRequest};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -49,12 +49,19 @@ pub(super) struct Form<'r> {
 }
 
 impl<'r> Form<'r> {
-    /// Decodes a request. A wrong byte becomes a replacement character, so that it loses no call.
+    /// Decodes a request. What its body claims to be encoded with may be wrong, and then its bytes are the form; if they
+    /// are none, the claim is what went wrong.
     pub(super) fn read(request: &'r RawRequest<'r>) -> Result<Self, Fault<'r>> {
-        let fault = |code, message: &str| Err(Fault::of_request(code, message));
-        if request.undecodable {
-            return fault("undecodable_body", "the body's Content-Encoding could not be undone");
+        let form = Self::decode(request);
+        match request.undecodable && !form.as_ref().is_ok_and(Self::is_webhook) {
+            true => Err(Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone")),
+            false => form,
         }
+    }
+
+    /// A wrong byte becomes a replacement character, so that it loses no call.
+    fn decode(request: &'r RawRequest<'r>) -> Result<Self, Fault<'r>> {
+        let fault = |code, message: &str| Err(Fault::of_request(code, message));
         let body = request.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(request.body).trim_ascii();
         if matches!(body.first(), Some(b'{' | b'[')) {
             return fault("json_body", "the body is JSON, and Telphin sends form parameters");
@@ -69,6 +76,13 @@ impl<'r> Form<'r> {
         }
     }
 
+    /// Whether the form has what every webhook about a call has, or is one of those that are not for us.
+    fn is_webhook(&self) -> bool {
+        let members = self.members();
+        let has_identity = ["EventType", "CallID", "SubCallID"].iter().all(|name| peek(&members, name).is_some());
+        has_identity || !self.is_for_us()
+    }
+
     /// Whether the request is about a call. The others are known and need no identity.
     pub(super) fn is_for_us(&self) -> bool {
         let members = self.members();
@@ -76,9 +90,11 @@ impl<'r> Form<'r> {
         !NOT_FOR_US.iter().any(|known| known.eq_ignore_ascii_case(&word))
     }
 
-    /// The parameters, none of them used so far.
+    /// The parameters, none of them used so far but those that tell nothing.
     pub(super) fn members(&self) -> Members<'r> {
-        Members::from_fields(self.fields.iter().cloned())
+        let members = Members::from_fields(self.fields.iter().cloned());
+        members.settle_nothing();
+        members
     }
 }
 
@@ -138,9 +154,8 @@ pub(super) fn is_link(text: &str) -> bool {
 
 fn told_text(text: Text<'_>) -> Option<Text<'_>> {
     let trimmed = text.trim();
-    let nothing = ["", "null", "\"null\"", "na"].iter().any(|word| trimmed.eq_ignore_ascii_case(word));
     match text {
-        _ if nothing => None,
+        _ if tells_nothing(trimmed) => None,
         Cow::Borrowed(text) => Some(Cow::Borrowed(text.trim())),
         Cow::Owned(ref owned) if owned.len() == trimmed.len() => Some(text),
         Cow::Owned(_) => Some(Cow::Owned(trimmed.to_owned())),
@@ -199,7 +214,7 @@ mod tests {
 
     #[test]
     fn words_for_nothing_count_as_absent() {
-        for nothing in ["", "+", "null", "NULL", "%22null%22", "NA", "na"] {
+        for nothing in ["", "+", "null", "NULL", "%22null%22", "NA", "na", "N/A"] {
             assert_eq!(value(format!("Tag={nothing}").as_bytes(), "", "Tag"), None, "{nothing}");
         }
         assert_eq!(value(b"Tag=+x+", "", "Tag").as_deref(), Some("x"));
@@ -216,8 +231,6 @@ mod tests {
         ] {
             assert_eq!(fault(body.as_bytes(), ""), code, "{body}");
         }
-        let undecodable = request(b"", "").with_body(b"CallID=a", true);
-        assert_eq!(Form::read(&undecodable).unwrap_err().code, "undecodable_body");
     }
 
     #[test]

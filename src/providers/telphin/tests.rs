@@ -361,3 +361,52 @@ fn the_account_is_demanded_and_the_keys_of_the_api_are_taken() {
     let loaded = config::load_text("test", &format!("{SOURCE}{keys}"), &environment).unwrap();
     assert!(!format!("{:?}{}", loaded.settings, loaded.redacted).contains("a-client-secret-of-length"));
 }
+
+#[test]
+fn words_for_nothing_are_absent_everywhere() {
+    for nothing in ["", "NA", "na", "N/A", "null", "\"null\""] {
+        let written = events(json!({
+            "RecID": nothing, "CallAPIID": nothing, "CallBackID": nothing, "CallerIDName": nothing, "Bridged": nothing,
+            "CalledExtensionID": nothing, "Transfered": nothing, "Tag": nothing, "BrandNew": nothing,
+        }));
+        assert_eq!(written.len(), 2, "{nothing}");
+        for event in &written {
+            for member in ["recording_id", "recordings", "related_ids", "user", "provider_data"] {
+                assert_eq!(event.get(member), None, "{member} {nothing}");
+            }
+        }
+        let timeless = &events(json!({"EventTime": nothing, "Duration": nothing, "CallFlow": nothing}))[0];
+        assert_eq!((&timeless["occurred_at"], timeless.get("provider_data")), (&Value::Null, None), "{nothing}");
+        assert_eq!(fault(&form(json!({"CallID": nothing}))).0, "missing_id", "{nothing}");
+    }
+    let values = events(json!({"Tag": "None", "CallAPIID": "-"}));
+    assert_eq!(values[0]["provider_data"], json!({"CallAPIID": "-", "Tag": "None"}));
+    assert_eq!(values[1]["related_ids"], json!([{"rel": "call_api", "id": "-"}]));
+}
+
+#[test]
+fn numbers_are_read_however_they_are_written() {
+    for (time, duration) in [
+        ("1766736711480097.0", "7529999.00"),
+        ("1.766736711480097E+15", "7.529999E6"),
+        (" 1766736711480097 ", "75299990e-1"),
+    ] {
+        let record = &events(json!({"EventTime": time, "Duration": duration}))[1];
+        assert_eq!(record["ended_at"], "2025-12-26T08:11:51.480097Z", "{time}");
+        assert_eq!(record["talk_ms"], 7529, "{duration}");
+    }
+}
+
+#[test]
+fn bytes_whose_encoding_could_not_be_undone_are_an_event_if_they_are_one() {
+    let taken = |body: &[u8]| {
+        let raw = request(Method::Post, b"", "").with_body(body, true);
+        with_normalized(&raw, |normalized| {
+            (normalized.events.len(), normalized.faults.iter().map(|fault| fault.code).collect::<Vec<_>>())
+        })
+    };
+    assert_eq!(taken(form(json!({})).as_bytes()), (2, vec![]));
+    for body in [&b"\x1f\x8b\x08nonsense"[..], b"", b"{}", b"CallID=a"] {
+        assert_eq!(taken(body), (0, vec!["undecodable_body"]), "{body:?}");
+    }
+}

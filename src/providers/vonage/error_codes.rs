@@ -2,11 +2,23 @@
 //!
 //! Source: Vonage, "Messages API errors" and the `x-errors` list of the Messages OpenAPI document.
 
+use crate::json::Text;
+use crate::json::number::whole;
+
 /// A normalised cause, and whether trying again is pointless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) category: &'static str,
     pub(super) permanent: Option<bool>,
+}
+
+/// A code that is a number, which programs write as text and as a number of any spelling.
+pub(super) fn number<'t>(text: &str) -> Option<Text<'t>> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Text::Owned(text.to_owned()));
+    }
+    whole::<u32>(text).map(|code| Text::Owned(code.to_string()))
 }
 
 /// The code says that the message's time to live was over.

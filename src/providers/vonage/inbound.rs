@@ -1,12 +1,12 @@
 //! Inbound messages, versions 1 and 0.1.
 
 use super::Fault;
-use super::messages::{Body, Mapped, count};
+use super::messages::{Body, Mapped, Side, count};
 use crate::event::Fact;
 use crate::event::address::Address;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::message::InboundMessage;
-use crate::json::Members;
+use crate::json::{Member, Members};
 
 /// Whatever is not listed here is what somebody wrote, known kind of payload or not.
 static CLASSES: Classes = Classes {
@@ -16,6 +16,7 @@ static CLASSES: Classes = Classes {
         ("message_uuid", Class::Plain),
         ("message_type", Class::Plain),
         ("client_ref", Class::Plain),
+        ("application_id", Class::Plain),
         ("context_status", Class::Plain),
         ("context", Class::Plain),
         ("context.message_from", Class::Number),
@@ -30,6 +31,8 @@ static CLASSES: Classes = Classes {
         ("from.type", Class::Plain),
         ("profile", Class::Name),
         ("whatsapp.sender", Class::Number),
+        ("whatsapp.waba_id", Class::Plain),
+        ("mms.participants", Class::Number),
         ("message.sms", Class::Plain),
     ],
     otherwise: Class::Content,
@@ -55,9 +58,9 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
         channel,
         direction: "inbound",
         from: sender(body, channel),
-        to: body.party("to", channel, false).unwrap_or_else(Address::unknown),
+        to: body.party("to", channel, Side::Own).unwrap_or_else(Address::unknown),
         media: media(payload, content_type.as_deref()),
-        text: payload.text("text"),
+        text: payload.find("text").and_then(Member::written),
         text_hash: None,
         text_length: None,
         content_type: content_type.map(Into::into),
@@ -72,8 +75,8 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
 
 fn sender<'r>(body: &Body<'r>, channel: &str) -> Address<'r> {
     let members = &body.members;
-    let user_id = || members.object("whatsapp")?.object("sender")?.text("user_id").map(Address::user_id);
-    let mut sender = body.party("from", channel, true).or_else(user_id).unwrap_or_else(Address::unknown);
+    let told = body.party("from", channel, Side::Other);
+    let mut sender = told.or_else(|| body.whatsapp_user("sender")).unwrap_or_else(Address::unknown);
     sender.name = members.object("profile").and_then(|profile| profile.text("name"));
     sender
 }

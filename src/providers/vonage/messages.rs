@@ -3,14 +3,19 @@
 use phonenumber::country;
 
 use super::{Fault, Sink, inbound, status};
-use crate::event::address::{Address, AddressRules};
 use crate::event::id::is_id;
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;
+use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
-use crate::json::{Members, Text};
+use crate::json::{Members, Text, number};
 use crate::providers::iso_time;
 use crate::verify::Verified;
+
+mod party;
+mod shape;
+
+pub(super) use party::Side;
 
 /// A Messages API body on its way to an event.
 pub(super) struct Body<'r> {
@@ -34,19 +39,25 @@ pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::I
             unmapped.into_iter().for_each(|field| out.unmapped(field));
             out.event(event);
         }
+        // What the body claims to be encoded with may be wrong, and then its bytes are the webhook.
+        Err(_) if request.request().undecodable => out.fault(undecodable()),
         Err(fault) => out.fault(fault),
     }
 }
 
+fn undecodable<'r>() -> Fault<'r> {
+    Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone")
+}
+
 fn read<'r>(request: &Verified<'r>) -> Result<Members<'r>, Fault<'r>> {
-    let raw = request.request();
-    if raw.undecodable {
-        return Err(Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone"));
-    }
-    if raw.body.is_empty() {
+    let body = request.request().body;
+    if body.is_empty() {
         return Err(Fault::of_request("unknown_shape", "a request without a body is no webhook of the Messages API"));
     }
-    let text = std::str::from_utf8(raw.body).map_err(|_| Fault::of_request("invalid_utf8", "the body is not UTF-8"))?;
+    let text = std::str::from_utf8(body).map_err(|_| Fault::of_request("invalid_utf8", "the body is not UTF-8"))?;
+    if shape::is_form(text) {
+        return Err(Fault::of_request("unknown_shape", "a form is no webhook of the Messages API"));
+    }
     Members::parse(text).map_err(|error| {
         let place = format!("the body is not one JSON object (line {}, column {})", error.line(), error.column());
         Fault::of_request("invalid_json", place)
@@ -54,27 +65,32 @@ fn read<'r>(request: &Verified<'r>) -> Result<Members<'r>, Fault<'r>> {
 }
 
 /// Told by shape: a status has `status`, an inbound message has `message_type` (v1) or an object
-/// `message` (v0.1). All of them, and nothing else of Vonage's, have `message_uuid` or `channel`.
+/// `message` (v0.1).
 fn map<'r>(body: Body<'r>, account_id: String) -> Result<(Event<'r>, Vec<&'static str>), Fault<'r>> {
     let members = &body.members;
-    let of_messages = members.has("message_uuid") || members.has("channel");
+    let of_messages = shape::is_of_messages(members);
     let mapped = if of_messages && members.has("status") {
         status::map(&body)?
     } else if of_messages && (members.has("message_type") || members.is_object("message")) {
         inbound::map(&body)?
     } else {
-        return Err(Fault::of_request("unknown_shape", "the body is no webhook of the Messages API"));
+        return Err(Fault::of_request("unknown_shape", shape::description(members)));
     };
     let event = Event {
         product: "messages",
         account_id: account_id.into(),
         parent_account_id: None,
         provider_event_id: None,
-        occurred: Occurrence::by_provider(body.members.read("timestamp", iso_time)),
+        occurred: Occurrence::by_provider(body.members.read("timestamp", time)),
         fact: mapped.fact,
         leftovers: Leftovers { members: body.members, classes: mapped.classes },
     };
     Ok((event, mapped.unmapped))
+}
+
+/// Vonage's documentation writes all times in UTC, a few of them without saying so.
+fn time(text: Text<'_>) -> Option<Time> {
+    iso_time(text.clone()).or_else(|| Time::parse_utc_without_zone(&text))
 }
 
 impl<'r> Body<'r> {
@@ -100,28 +116,6 @@ impl<'r> Body<'r> {
         "other"
     }
 
-    /// A party: text in version 1, an object with `number` or `id` in version 0.1.
-    pub(super) fn party(&self, name: &str, channel: &str, message_sender: bool) -> Option<Address<'r>> {
-        let mut rules = AddressRules {
-            international_digits: matches!(channel, "sms" | "mms" | "rcs" | "whatsapp" | "viber"),
-            message_sender,
-            user_ids: channel == "messenger",
-            email: channel == "email",
-            call: false,
-            region: self.region,
-        };
-        if let Some(text) = self.members.text_or_number(name) {
-            return Some(read_party(text, channel, &rules));
-        }
-        let object = self.members.object(name)?;
-        if let Some(number) = object.text_or_number("number") {
-            return Some(read_party(number, channel, &rules));
-        }
-        rules.international_digits = false;
-        rules.user_ids = true;
-        object.text_or_number("id").map(|id| Address::read(id, &rules))
-    }
-
     /// `usage`: what Vonage charges.
     pub(super) fn price(&self) -> Option<Money<'r>> {
         let usage = self.members.object("usage")?;
@@ -132,16 +126,7 @@ impl<'r> Body<'r> {
 
     /// The network of the party outside, in `destination` of a status or `origin` of a message.
     pub(super) fn network(&self, object: &str) -> Option<Network<'r>> {
-        self.members.object(object)?.read("network_code", |code| Network::from_mccmnc(&code))
-    }
-}
-
-/// A number, or on WhatsApp an id of a user who is known by no number.
-fn read_party<'r>(text: Text<'r>, channel: &str, rules: &AddressRules) -> Address<'r> {
-    let digits = text.trim().trim_start_matches('+').bytes().all(|byte| byte.is_ascii_digit());
-    match channel {
-        "whatsapp" if !digits => Address::user_id(text),
-        _ => Address::read(text, rules),
+        self.members.object(object)?.read("network_code", Network::from_code)
     }
 }
 
@@ -162,7 +147,7 @@ fn channel_word(word: Text<'_>) -> Option<&'static str> {
 
 /// A count, written as text or as a number.
 pub(super) fn count(text: Text<'_>) -> Option<u32> {
-    text.trim().parse().ok()
+    number::whole(&text)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::error_codes;
-use super::messages::{Body, Mapped, count};
+use super::messages::{Body, Mapped, Side, count};
 use crate::event::Fact;
 use crate::event::address::Address;
 use crate::event::leftovers::{Class, Classes, Names};
@@ -16,6 +16,7 @@ static CLASSES: Classes = Classes {
         ("to.type", Class::Plain),
         ("from.type", Class::Plain),
         ("whatsapp.recipient", Class::Number),
+        ("mms.participants", Class::Number),
         ("profile", Class::Name),
     ],
     otherwise: Class::Plain,
@@ -38,8 +39,8 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
         message_id,
         channel,
         direction: "outbound",
-        to: body.party("to", channel, false).or_else(|| whatsapp_user(members)).unwrap_or_else(Address::unknown),
-        from: body.party("from", channel, true).unwrap_or_else(Address::unknown),
+        to: recipient(body, channel),
+        from: body.party("from", channel, Side::Own).unwrap_or_else(Address::unknown),
         status,
         status_raw,
         status_rank: status.rank(),
@@ -52,6 +53,7 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
         conversation: conversation(members),
         failover: failover(members),
     };
+    members.settle_nothing();
     Ok(Mapped { fact: Fact::MessageStatus(Box::new(fact)), classes: &CLASSES, unmapped })
 }
 
@@ -69,15 +71,15 @@ fn status_of(word: &str, error: Option<&MessageError<'_>>) -> Status {
     }
 }
 
-/// The code is `error.title`, as text or number; where that is no number, the part of `error.type`
-/// after `#`; in version 0.1 `error.code`.
+/// The code is `error.title` where that is a number, else the part of `error.type` after `#`, in version 0.1
+/// `error.code`, and at last a title that is one word. A sentence is no code.
 fn error<'r>(members: &Members<'r>) -> Option<MessageError<'r>> {
     let error = members.object("error")?;
     let code = error
-        .read("title", |title| is_number(&title).then_some(title))
+        .read("title", |title| error_codes::number(&title))
         .or_else(|| error.read("type", |link| fragment(&link)))
-        .or_else(|| error.text_or_number("code"))
-        .or_else(|| error.text_or_number("title"));
+        .or_else(|| error.read("code", code_of))
+        .or_else(|| error.read("title", code_of));
     let message = error.text("detail").or_else(|| error.text("reason"));
     if code.is_none() && message.is_none() {
         return None;
@@ -86,19 +88,21 @@ fn error<'r>(members: &Members<'r>) -> Option<MessageError<'r>> {
     Some(MessageError { code, message, category: cause.category, permanent: cause.permanent })
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn fragment<'r>(link: &Text<'r>) -> Option<Text<'r>> {
+fn fragment<'r>(link: &str) -> Option<Text<'r>> {
     let (_, code) = link.rsplit_once('#')?;
-    is_number(code).then(|| code.to_owned().into())
+    code_of(code.to_owned().into())
 }
 
-/// A recipient known only by the id of a WhatsApp user.
-fn whatsapp_user<'r>(members: &Members<'r>) -> Option<Address<'r>> {
-    let recipient = members.object("whatsapp")?.object("recipient")?;
-    recipient.text("user_id").map(Address::user_id)
+/// A number or a word.
+fn code_of(text: Text<'_>) -> Option<Text<'_>> {
+    let is_word = !text.trim().is_empty() && !text.trim().contains(char::is_whitespace);
+    is_word.then(|| error_codes::number(&text).unwrap_or(text))
+}
+
+/// The status names the recipient itself, or describes a user of WhatsApp.
+fn recipient<'r>(body: &Body<'r>, channel: &str) -> Address<'r> {
+    let told = body.party("to", channel, Side::Other);
+    told.or_else(|| body.whatsapp_user("recipient")).unwrap_or_else(Address::unknown)
 }
 
 /// The number of segments has two names, depending on how the callback came about.

@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 use super::record::{self, Surroundings};
 use super::search::{self, Candidate, Seen};
 use super::{ids, telephony};
-use crate::json::{Members, Text, Value};
+use crate::json::{Members, Text, Value, items_of};
 use crate::provider::{Fault, Sink};
 use crate::verify::Verified;
 
 /// Resources of Webex that one may subscribe to and that are no calls. Source: the list of resources in
 /// Cisco's "Webhooks" guide.
-const FOREIGN: [&str; 18] = [
+const FOREIGN: [&str; 16] = [
     "memberships",
     "messages",
     "messaging",
@@ -26,12 +26,19 @@ const FOREIGN: [&str; 18] = [
     "dataSources",
     "serviceApp",
     "uc_counters",
-    "telephony_mwi",
-    "telephony_conference",
     "adminBatchJobs",
     "controlHubAlerts",
     "videoMeshAlerts",
 ];
+
+/// The resource that tells of calls.
+const TELEPHONY: &str = "telephony_calls";
+
+/// How it and others of its family begin: message waiting, conferences, whatever is added to them.
+const TELEPHONY_PREFIX: &str = "telephony_";
+
+/// What relays put around a webhook: `body`, and `items` in it.
+const MAX_WRAPPERS: usize = 2;
 
 /// As many bad records of one body are kept one by one. A body with more of them is no batch with some
 /// bad records, and is kept once more as a whole instead.
@@ -45,7 +52,7 @@ pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::I
     }
     match read(request) {
         Ok(body) => Delivery::new(request, region, out).take(body),
-        Err(fault) => out.fault(fault),
+        Err(fault) => out.fault(fault_of(request, fault)),
     }
 }
 
@@ -53,15 +60,21 @@ pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::I
 pub(super) fn normalize_record<'r>(request: &'r Verified<'r>, region: Option<country::Id>, out: &mut dyn Sink<'r>) {
     match read(request) {
         Ok(body) => Delivery::new(request, region, out).record(&Candidate::alone(body)),
-        Err(fault) => out.fault(fault),
+        Err(fault) => out.fault(fault_of(request, fault)),
+    }
+}
+
+/// What a body claims to be encoded with may be wrong, and then its bytes are the delivery. If they are none, the
+/// claim is what went wrong.
+fn fault_of<'r>(request: &Verified<'_>, fault: Fault<'r>) -> Fault<'r> {
+    match request.request().undecodable {
+        true => Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone"),
+        false => fault,
     }
 }
 
 fn read<'r>(request: &'r Verified<'r>) -> Result<&'r RawValue, Fault<'r>> {
     let raw = request.request();
-    if raw.undecodable {
-        return Err(Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone"));
-    }
     let text = std::str::from_utf8(raw.body).map_err(|_| Fault::of_request("invalid_utf8", "the body is not UTF-8"))?;
     serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| {
         let place = format!("the body is not one JSON value (line {}, column {})", error.line(), error.column());
@@ -88,14 +101,27 @@ impl<'d, 'r> Delivery<'d, 'r> {
         if seen.records > 0 {
             return;
         }
-        let webhook = webhook_of(body).unwrap_or_default();
-        let resource = webhook.text("resource").unwrap_or_default();
-        let foreign = FOREIGN.iter().any(|known| is(&resource, known));
-        if is(&resource, "telephony_calls") {
-            self.telephony(&webhook);
-        } else if !foreign && !is_empty(body, seen) {
-            self.out.fault(Fault::of_request("unknown_shape", "neither call records nor an event of a call"));
+        let webhooks = webhooks_of(body, MAX_WRAPPERS);
+        for webhook in &webhooks {
+            self.webhook(webhook);
         }
+        if webhooks.is_empty() && !is_empty(body, seen) {
+            self.unknown_shape();
+        }
+    }
+
+    fn webhook(&mut self, webhook: &Members<'r>) {
+        let resource = webhook.text("resource").unwrap_or_default();
+        if is(&resource, TELEPHONY) {
+            self.telephony(webhook);
+        } else if !is_foreign(&resource) {
+            self.unknown_shape();
+        }
+    }
+
+    fn unknown_shape(&mut self) {
+        let fault = Fault::of_request("unknown_shape", "neither call records nor an event of a call");
+        self.out.fault(fault_of(self.request, fault));
     }
 
     fn record(&mut self, found: &Candidate<'_, 'r>) {
@@ -123,7 +149,7 @@ impl<'d, 'r> Delivery<'d, 'r> {
     }
 
     fn telephony(&mut self, webhook: &Members<'r>) {
-        let account_id = search::organisation_of(webhook).or_else(|| self.configured.clone());
+        let account_id = search::organisation_of(webhook);
         let context = telephony::Context { account_id, region: self.region, body: self.request.request().body };
         match telephony::map(webhook, context, self.out) {
             Ok(event) => self.out.event(event),
@@ -132,14 +158,21 @@ impl<'d, 'r> Delivery<'d, 'r> {
     }
 }
 
-/// The envelope of Webex's webhooks, bare or inside what a relay makes of a request.
-fn webhook_of(body: &RawValue) -> Option<Members<'_>> {
-    let members = Members::parse(body.get()).ok()?;
+/// The envelopes of Webex's webhooks: the body itself, or in what a relay makes of a request, which puts them under
+/// `body`, `items` or both.
+fn webhooks_of(body: &RawValue, wrappers: usize) -> Vec<Members<'_>> {
+    let Ok(members) = Members::parse(body.get()) else { return Vec::new() };
     if members.has("resource") {
-        return Some(members);
+        return vec![members];
     }
-    let Value::Json(inner) = members.find("body")?.value else { return None };
-    Members::parse(inner.get()).ok()
+    let wrapped = ["body", "items"].into_iter().find_map(|name| members.find(name)).map(|member| &member.value);
+    match wrapped {
+        Some(Value::Json(inner)) if wrappers > 0 => match items_of(inner) {
+            Some(items) => items.into_iter().flat_map(|item| webhooks_of(item, 0)).collect(),
+            None => webhooks_of(inner, wrappers - 1),
+        },
+        _ => Vec::new(),
+    }
 }
 
 /// Intervals in which nobody telephoned.
@@ -151,6 +184,12 @@ fn is_empty(body: &RawValue, seen: Seen) -> bool {
         first => first == Some(&b'['),
     };
     nothing && seen.records == 0 && seen.filled_arrays == 0
+}
+
+fn is_foreign(resource: &str) -> bool {
+    let is_of_telephony =
+        resource.trim().get(..TELEPHONY_PREFIX.len()).is_some_and(|start| is(start, TELEPHONY_PREFIX));
+    is_of_telephony || FOREIGN.iter().any(|known| is(resource, known))
 }
 
 fn is(word: &str, known: &str) -> bool {

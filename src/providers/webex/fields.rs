@@ -7,12 +7,13 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
 
+use super::ids;
 use crate::event::id::is_id;
 use crate::event::time::Time;
 use crate::json::{Member, Members, Text, Value, string_of};
 
-/// The fields that have a place in an event. [`Field::Kept`] stands for all the others, which are
-/// published as they are.
+/// The fields that have a place in an event. [`Field::KeptId`] and [`Field::Kept`] stand for all
+/// the others, which are published by their own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     ReportId,
@@ -62,11 +63,13 @@ pub(super) enum Field {
     RouteGroup,
     InternationalCountry,
     QueueType,
+    /// An id that has no place in an event.
+    KeptId,
     Kept,
 }
 
 /// Number of fields that have a place in an event.
-const MAPPED: usize = Field::Kept as usize;
+const MAPPED: usize = Field::KeptId as usize;
 
 /// Every known name, in the spelling of live records where those differ from the published schema.
 pub(super) static NAMES: [(&str, Field); 87] = [
@@ -109,8 +112,8 @@ pub(super) static NAMES: [(&str, Field); 87] = [
     ("Caller ID number", Field::Kept),
     ("External caller ID number", Field::Kept),
     ("Redirecting number", Field::RedirectingNumber),
-    ("Redirecting party UUID", Field::Kept),
-    ("Original called party UUID", Field::Kept),
+    ("Redirecting party UUID", Field::KeptId),
+    ("Original called party UUID", Field::KeptId),
     ("Original reason", Field::Kept),
     ("Redirect reason", Field::RedirectReason),
     ("Related reason", Field::RelatedReason),
@@ -122,7 +125,7 @@ pub(super) static NAMES: [(&str, Field); 87] = [
     ("User UUID", Field::UserUuid),
     ("User number", Field::UserNumber),
     ("User type", Field::UserType),
-    ("Department ID", Field::Kept),
+    ("Department ID", Field::KeptId),
     ("Authorization code", Field::Kept),
     ("Location", Field::Location),
     ("Site UUID", Field::SiteUuid),
@@ -134,7 +137,7 @@ pub(super) static NAMES: [(&str, Field); 87] = [
     ("OS type", Field::Kept),
     ("Model", Field::Kept),
     ("Device MAC", Field::Kept),
-    ("Device owner UUID", Field::Kept),
+    ("Device owner UUID", Field::KeptId),
     ("Inbound trunk", Field::InboundTrunk),
     ("Outbound trunk", Field::OutboundTrunk),
     ("Route group", Field::RouteGroup),
@@ -142,9 +145,9 @@ pub(super) static NAMES: [(&str, Field); 87] = [
     ("International country", Field::InternationalCountry),
     ("PSTN vendor name", Field::Kept),
     ("PSTN legal entity", Field::Kept),
-    ("PSTN vendor org ID", Field::Kept),
-    ("PSTN provider ID", Field::Kept),
-    ("External customer ID", Field::Kept),
+    ("PSTN vendor org ID", Field::KeptId),
+    ("PSTN provider ID", Field::KeptId),
+    ("External customer ID", Field::KeptId),
     ("Public Calling IP Address", Field::Kept),
     ("Public Called IP Address", Field::Kept),
     ("Call Recording Platform Name", Field::Kept),
@@ -168,9 +171,6 @@ static FIELDS: LazyLock<FxHashMap<String, Field>> = LazyLock::new(|| {
 /// No known name is longer; a longer one is not worth folding.
 const MAX_NAME_BYTES: usize = 64;
 
-/// How Webex writes that it has no value.
-const ABSENT: [&str; 4] = ["", "NA", "na", "null"];
-
 /// One record, each of its mapped fields with its place.
 #[derive(Debug)]
 pub(super) struct Fields<'r> {
@@ -181,12 +181,17 @@ pub(super) struct Fields<'r> {
 impl<'r> Fields<'r> {
     /// Parses a record. A value that tells nothing counts as settled, whatever its field.
     pub(super) fn parse(record: &'r str) -> Result<Self, serde_json::Error> {
-        let members = Members::parse(record)?;
+        let mut members = Members::parse(record)?;
         let mut places = [None; MAPPED];
-        for (index, member) in members.iter().enumerate().filter(|(_, member)| !tells_nothing(member)) {
-            if let Some(place) = places.get_mut(field_of(&member.name) as usize) {
-                *place = Some(index);
+        let mut has_kept_id = false;
+        for (index, member) in members.iter().enumerate().filter(|(_, member)| !member.settles_as_nothing()) {
+            match field_of(&member.name) {
+                Field::KeptId => has_kept_id = true,
+                field => places.get_mut(field as usize).into_iter().for_each(|place| *place = Some(index)),
             }
+        }
+        if has_kept_id {
+            members.replace_texts(kept_id);
         }
         Ok(Self { members, places })
     }
@@ -202,9 +207,9 @@ impl<'r> Fields<'r> {
         self.member(field)?.read(read)
     }
 
-    /// The field's value, if it can be an id.
+    /// The field's value as a bare id, if it can be one.
     pub(super) fn id(&self, field: Field) -> Option<Text<'r>> {
-        self.read(field, |id| is_id(&id).then_some(id))
+        self.read(field, |id| is_id(&id).then(|| ids::bare(id)))
     }
 
     /// The field's instant.
@@ -233,18 +238,6 @@ pub(super) fn time(text: Text<'_>) -> Option<Time> {
     Time::parse_iso(&text).or_else(|| Time::parse_utc_without_zone(&text))
 }
 
-/// Reads seconds, with or without a fraction, as milliseconds. Anything finer is cut off.
-pub(super) fn milliseconds(seconds: &str) -> Option<u64> {
-    let seconds = seconds.trim();
-    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
-    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) {
-        return None;
-    }
-    let thousandths: String = fraction.chars().chain("00".chars()).take(3).collect();
-    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths.parse().ok()?)
-}
-
 /// Reads a truth value however it is written.
 pub(super) fn truth(text: &str) -> Option<bool> {
     let text = text.trim();
@@ -259,6 +252,13 @@ pub(super) fn truth(text: &str) -> Option<bool> {
 /// Whether a name means the given folded name.
 pub(super) fn folds_to(name: &str, folded: &str) -> bool {
     significant(name).eq(folded.bytes())
+}
+
+/// The bare id of a member that is published by its own name and is written in base64.
+fn kept_id<'r>(member: &Member<'r>) -> Option<Text<'r>> {
+    let Value::Json(raw) = &member.value else { return None };
+    let encoded = string_of(raw)?;
+    ids::decode(&encoded).filter(|_| field_of(&member.name) == Field::KeptId).map(Text::Owned)
 }
 
 fn field_of(name: &str) -> Field {
@@ -278,23 +278,6 @@ fn significant(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
-/// Whether a value is one of the ways of saying nothing. Text that says so is marked as used, so that
-/// it does not turn up among what is left over.
-fn tells_nothing(member: &Member<'_>) -> bool {
-    /// No way of saying nothing is longer, spaces and escapes included.
-    const MAX_BYTES: usize = 32;
-    let Value::Json(raw) = &member.value else { return false };
-    if raw.get().len() > MAX_BYTES {
-        return false;
-    }
-    let Some(text) = string_of(raw) else { return raw.get() == "null" };
-    let absent = ABSENT.contains(&text.trim());
-    if absent {
-        member.scalar();
-    }
-    absent
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -308,7 +291,7 @@ mod tests {
         let folds: HashSet<String> = NAMES.iter().map(|(name, _)| folded(name)).collect();
         assert_eq!(folds.len(), NAMES.len());
         let mapped: HashSet<usize> = NAMES.iter().map(|(_, field)| *field as usize).collect();
-        assert_eq!(mapped.len(), MAPPED + 1);
+        assert_eq!(mapped.len(), MAPPED + 2);
         assert!(NAMES.iter().all(|(name, _)| name.len() <= MAX_NAME_BYTES));
     }
 
@@ -330,31 +313,13 @@ mod tests {
         let fields = Fields::parse(text).unwrap();
         assert!(![Field::User, Field::Location, Field::Duration, Field::CallType].into_iter().any(|f| fields.has(f)));
         let unused = fields.into_members().iter().filter(|member| !member.is_used()).count();
-        assert_eq!(unused, 3, "empty text and null leave no trace by themselves");
+        assert_eq!(unused, 0);
     }
 
     #[test]
     fn a_later_spelling_with_a_value_wins_over_one_without() {
         let fields = Fields::parse(r#"{"Report ID":"a","reportId":"NA"}"#).unwrap();
         assert_eq!(fields.text(Field::ReportId).unwrap(), "a");
-    }
-
-    #[test]
-    fn durations_are_read_to_the_millisecond() {
-        for (text, read) in [
-            ("0", Some(0)),
-            (" 8 ", Some(8000)),
-            ("8.5", Some(8500)),
-            ("8.0019", Some(8001)),
-            ("18446744073709551615", None),
-            ("-1", None),
-            ("1e3", None),
-            (".5", None),
-            ("5.", None),
-            ("", None),
-        ] {
-            assert_eq!(milliseconds(text), read, "{text}");
-        }
     }
 
     #[test]
@@ -374,7 +339,6 @@ mod tests {
         #[test]
         fn no_text_makes_reading_panic(text in "\\PC{0,40}", digits in "[0-9.:TZ+ -]{0,30}") {
             for text in [text, digits] {
-                milliseconds(&text);
                 truth(&text);
                 time(text.clone().into());
                 field_of(&text);

@@ -4,7 +4,7 @@
 
 use super::fields::{Field, Fields, truth};
 use crate::event::call::{CallOutcome, Cause};
-use crate::json::Text;
+use crate::json::{Text, number};
 use crate::provider::Sink;
 
 /// What a record tells of its end.
@@ -26,7 +26,8 @@ pub(super) fn read<'r>(fields: &Fields<'r>, out: &mut dyn Sink<'r>) -> End<'r> {
     let elsewhere = fields.read(Field::AnsweredElsewhere, |text| truth(&text)) == Some(true);
     let word = fields.text(Field::Outcome);
     let reason = fields.text(Field::OutcomeReason);
-    let words = Words { given, answered, elsewhere, word: word.as_deref(), reason: reason.as_deref() };
+    let rang = fields.read(Field::RingDuration, |text| number::thousandths(&text)) > Some(0);
+    let words = Words { given, answered, elsewhere, rang, word: word.as_deref(), reason: reason.as_deref() };
     words.report(out);
     let outcome = words.outcome();
     End { answered, outcome, cause: reason.clone().map(cause), raw: joined([word, reason]) }
@@ -43,6 +44,7 @@ struct Words<'w> {
     given: Option<bool>,
     answered: Option<bool>,
     elsewhere: bool,
+    rang: bool,
     word: Option<&'w str>,
     reason: Option<&'w str>,
 }
@@ -65,13 +67,20 @@ impl Words<'_> {
         if self.elsewhere {
             return CallOutcome::AnsweredElsewhere;
         }
-        match self.reason.and_then(reason) {
+        match self.reason() {
             Some(Reason::Tells(outcome)) => outcome,
             // Without the word of `Answered` itself, a normal end may have followed an answer.
             Some(Reason::Normal) if self.given == Some(false) => CallOutcome::Canceled,
             _ if self.is("Failure") => CallOutcome::Failed,
             _ => CallOutcome::Unknown,
         }
+    }
+
+    /// The reason by its word, else by its number. A success with a number is a contradiction, and tells nothing.
+    fn reason(&self) -> Option<Reason> {
+        let word = self.reason?;
+        let by_number = || reason_of_numbers(&numbers(word), self.rang).filter(|_| !self.is("Success"));
+        reason(word).or_else(by_number)
     }
 
     fn is(&self, word: &str) -> bool {
@@ -82,7 +91,7 @@ impl Words<'_> {
         if self.word.is_some() && !["Success", "Failure", "Refusal"].into_iter().any(|word| self.is(word)) {
             out.unmapped("Call outcome");
         }
-        if self.reason.is_some_and(|word| reason(word).is_none()) {
+        if self.reason.is_some() && self.reason().is_none() {
             out.unmapped("Call outcome reason");
         }
     }
@@ -114,11 +123,62 @@ fn reason(word: &str) -> Option<Reason> {
     Some(Reason::Tells(known))
 }
 
-/// The reason in Webex's words, with the numbers that some of them carry.
+/// What the numbers of a reason tell, by the table of RFC 3398 between SIP and Q.850.
+fn reason_of_numbers(numbers: &Numbers, rang: bool) -> Option<Reason> {
+    let q850 = numbers.q850.or_else(|| q850_of_sip(numbers.sip?))?;
+    let outcome = match q850 {
+        16 => return Some(Reason::Normal),
+        1 | 22 | 28 => CallOutcome::InvalidNumber,
+        17 => CallOutcome::Busy,
+        18 | 19 => CallOutcome::NoAnswer,
+        20 | 27 => CallOutcome::Unreachable,
+        21 | 55 | 57 => CallOutcome::Rejected,
+        102 if rang => CallOutcome::NoAnswer,
+        2 | 3 | 31 | 34 | 38 | 41 | 42 | 44 | 47 | 50 | 52 | 54 | 58 | 63 | 65 | 79 | 88 | 102 | 111 | 127 => {
+            CallOutcome::Failed
+        }
+        _ => return None,
+    };
+    Some(Reason::Tells(outcome))
+}
+
+/// Codes of SIP that Webex writes by their number alone; those that stand in the table of reasons are read there.
+fn q850_of_sip(sip: u16) -> Option<u16> {
+    let cause = match sip {
+        404 | 485 | 604 => 1,
+        486 | 600 => 17,
+        480 => 18,
+        401 | 402 | 403 | 407 | 603 => 21,
+        410 => 22,
+        484 => 28,
+        488 => 31,
+        501 | 502 => 38,
+        500 | 503 => 41,
+        405 => 63,
+        406 => 79,
+        408 | 504 => 102,
+        505..=599 => 127,
+        _ => return None,
+    };
+    Some(cause)
+}
+
+/// The numbers that some reasons carry.
+struct Numbers {
+    sip: Option<u16>,
+    q850: Option<u16>,
+}
+
+fn numbers(reason: &str) -> Numbers {
+    Numbers {
+        sip: number_after(reason, "SIP").filter(|code| (100..700).contains(code)),
+        q850: number_after(reason, "Q850").filter(|code| (1..=127).contains(code)),
+    }
+}
+
+/// The reason in Webex's words, with its numbers.
 fn cause(reason: Text<'_>) -> Cause<'_> {
-    let number = |name| number_after(&reason, name);
-    let sip = number("SIP").filter(|code| (100..700).contains(code));
-    let q850 = number("Q850").filter(|code| (1..=127).contains(code));
+    let Numbers { sip, q850 } = numbers(&reason);
     Cause { q850, sip, text: Some(reason) }
 }
 
@@ -177,6 +237,54 @@ mod tests {
         assert_eq!(outcome("false", "Failure", "RouteListCalls"), CallOutcome::Failed);
         assert_eq!(outcome("false", "failure", ""), CallOutcome::Failed);
         assert_eq!(outcome("false", "Refusal", "NA"), CallOutcome::Unknown);
+    }
+
+    #[test]
+    fn a_number_tells_the_outcome_where_the_reason_is_not_listed() {
+        for (reasons, expected) in [
+            ("SIP404 SIP410 SIP484 SIP485 SIP604 Q8501Unallocated Q85022 Q85028", CallOutcome::InvalidNumber),
+            ("SIP486 SIP600 Q85017", CallOutcome::Busy),
+            ("SIP401 SIP402 SIP403 SIP407 SIP603 sip603 Q85021CallRejected Q85055 Q85057", CallOutcome::Rejected),
+            ("Q85018 Q85019NoAnswer", CallOutcome::NoAnswer),
+            ("Q85020 Q85027", CallOutcome::Unreachable),
+            (
+                "SIP500 SIP502 SIP405 SIP406 SIP488 SIP504 Q8502 Q85031 Q85034 Q85041 Q850111 Q850127",
+                CallOutcome::Failed,
+            ),
+        ] {
+            for reason in reasons.split(' ') {
+                for word in ["Refusal", "Failure", ""] {
+                    assert_eq!(outcome("false", word, reason), expected, "{word} {reason}");
+                }
+                assert_eq!(outcome("false", "Success", reason), CallOutcome::Unknown, "{reason}");
+                assert_eq!(outcome("true", "Refusal", reason), CallOutcome::Answered, "{reason}");
+            }
+        }
+        for (reason, refusal) in [("SIP499", CallOutcome::Unknown), ("Q85016", CallOutcome::Canceled)] {
+            assert_eq!(outcome("false", "Refusal", reason), refusal, "{reason}");
+        }
+        assert_eq!(outcome("false", "Failure", "SIP499"), CallOutcome::Failed);
+    }
+
+    #[test]
+    fn a_timer_that_ran_out_while_it_rang_is_no_answer() {
+        let rang = |reason: &str, ring: &str| {
+            end_of(&json!({"Answered": false, "Call outcome": "Refusal", "Call outcome reason": reason, "Ring duration": ring})).0
+        };
+        for reason in ["SIP504", "Q850102"] {
+            assert_eq!(rang(reason, "12"), CallOutcome::NoAnswer, "{reason}");
+            assert_eq!(rang(reason, "0"), CallOutcome::Failed, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_reason_whose_number_was_understood_is_not_counted_as_unknown() {
+        let unmapped = |word: &str, reason: &str| {
+            end_of(&json!({"Answered": false, "Call outcome": word, "Call outcome reason": reason})).2
+        };
+        assert!(unmapped("Refusal", "SIP486").is_empty());
+        assert_eq!(unmapped("Success", "SIP486"), ["Call outcome reason"]);
+        assert_eq!(unmapped("Refusal", "SIP499"), ["Call outcome reason"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::network::Network;
 use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
-use crate::json::Text;
+use crate::json::{Text, number};
 use crate::provider::{Fault, Sink};
 
 /// Personal fields, marked whatever their spelling. Those that have a place in an event are here too, for values that could not be read.
@@ -46,6 +46,9 @@ const RELATED: [(Field, &str); 6] = [
     (Field::InteractionId, "interaction"),
     (Field::CallId, "sip_call"),
 ];
+
+/// Types of users that are voicemails.
+const VOICEMAILS: [&str; 2] = ["VoiceMailGroup", "VoiceMailRetrieval"];
 
 /// What a record does not say itself.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ fn unreadable(error: &serde_json::Error) -> Fault<'static> {
 fn identity<'r>(fields: &Fields<'r>, field: Field, missing: &'static str, name: &str) -> Result<Text<'r>, Fault<'r>> {
     let id = fields.text(field).ok_or_else(|| Fault::of_request(missing, format!("record without {name}")))?;
     match is_id(&id) {
-        true => Ok(id),
+        true => Ok(ids::bare(id)),
         false => Err(Fault::of_request("invalid_id", format!("{name} can not be an id"))),
     }
 }
@@ -125,7 +128,7 @@ impl<'r> Reader<'_, 'r> {
             answered: end.answered,
             outcome: end.outcome,
             outcome_raw: end.raw,
-            answered_by: None,
+            answered_by: self.answered_by(end.answered),
             hangup_by: self.hangup_by(direction, out),
             cause: end.cause,
             call_type: fields.text(Field::CallType),
@@ -184,13 +187,13 @@ impl<'r> Reader<'_, 'r> {
     }
 
     fn duration(&self, field: Field) -> Option<u64> {
-        self.fields.read(field, |text| fields::milliseconds(&text))
+        self.fields.read(field, |text| number::thousandths(&text))
     }
 
     /// Nobody talked on a leg that nobody took. Should `Duration` say otherwise, it is published as it
     /// is.
     fn talk_ms(&self, answered: Option<bool>) -> Option<u64> {
-        let talk = |text: Text<'r>| fields::milliseconds(&text).filter(|ms| answered == Some(true) || *ms == 0);
+        let talk = |text: Text<'r>| number::thousandths(&text).filter(|ms| answered == Some(true) || *ms == 0);
         self.fields.read(Field::Duration, talk).filter(|_| answered == Some(true))
     }
 
@@ -213,6 +216,12 @@ impl<'r> Reader<'_, 'r> {
         self.fields.has(Field::ReleasingParty).then_some(by)
     }
 
+    /// Only a machine is told: of the others it is not known whether a person took it.
+    fn answered_by(&self, answered: Option<bool>) -> Option<&'static str> {
+        let sort = self.fields.text(Field::UserType).filter(|_| answered == Some(true))?;
+        VOICEMAILS.iter().any(|voicemail| sort.trim().eq_ignore_ascii_case(voicemail)).then_some("voicemail")
+    }
+
     fn network(&self) -> Option<Network<'r>> {
         let country = self.fields.read(Field::InternationalCountry, |text| {
             let code = text.trim();
@@ -226,7 +235,7 @@ impl<'r> Reader<'_, 'r> {
         let site = Site {
             name: self.fields.text(Field::Location),
             id: self.fields.id(Field::SiteUuid),
-            timezone_offset_min: self.fields.read(Field::SiteTimezone, |text| text.trim().parse().ok()),
+            timezone_offset_min: self.fields.read(Field::SiteTimezone, |text| number::whole(&text)),
             inbound_trunk: self.fields.text(Field::InboundTrunk),
             outbound_trunk: self.fields.text(Field::OutboundTrunk),
             route_group: self.fields.text(Field::RouteGroup),

@@ -52,6 +52,7 @@ impl<'r> Candidate<'_, 'r> {
 pub(super) struct Seen {
     pub(super) records: usize,
     pub(super) arrays: usize,
+    /// Arrays with an element that is neither an array nor an object around one.
     pub(super) filled_arrays: usize,
 }
 
@@ -124,21 +125,23 @@ impl<'r> Search<'_, 'r> {
     fn array(&mut self, value: &'r RawValue, depth: Depth, organisation: Option<&Text<'r>>) {
         let (mut filled, mut of_records) = (false, false);
         each_element(value, &mut |_, element| {
-            filled = true;
             of_records = is_record(element);
             if of_records { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         self.seen.arrays += 1;
-        self.seen.filled_arrays += usize::from(filled);
         each_element(value, &mut |index, element| {
             self.path.push(Step::Index(index));
+            let arrays_before = self.seen.arrays;
             match of_records {
                 true => self.found(element, organisation),
                 false => self.value(element, Depth { arrays: depth.arrays + 1, ..depth }, organisation),
             }
             self.path.pop();
+            // An envelope of an interval in which nobody telephoned fills nothing.
+            filled |= self.seen.arrays == arrays_before;
             ControlFlow::Continue(())
         });
+        self.seen.filled_arrays += usize::from(filled);
     }
 
     /// Whether the search stands on the resource of an envelope. Cisco's own `orgId` in there is internal.

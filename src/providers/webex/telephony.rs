@@ -7,12 +7,12 @@ use super::fields::{time, truth};
 use super::ids;
 use super::outcome::joined;
 use super::record::{address, between};
-use crate::event::address::Address;
+use crate::event::address::{Address, AddressKind};
 use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOutcome, Direction};
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::{Event, Fact, Leftovers, Occurrence};
-use crate::json::{Members, Text, Value};
+use crate::json::{Member, Members, Text, Value, tells_nothing};
 use crate::provider::{Fault, Sink};
 
 /// Marks hold at the same path in every element of an array.
@@ -73,8 +73,8 @@ fn data_of<'r>(webhook: &Members<'r>) -> Result<Members<'r>, Fault<'r>> {
 
 /// The session and this half of it. One of them stands in for the other.
 fn call_ids<'r>(data: &Members<'r>) -> Result<(Text<'r>, Text<'r>), Fault<'r>> {
-    let session = data.text("callSessionId").map(ids::session);
-    let half = data.text("callId").map(ids::call_half);
+    let session = data.text("callSessionId").map(ids::bare);
+    let half = data.text("callId").map(ids::bare);
     let (Some(call_id), Some(leg_id)) = (session.clone().or(half.clone()), half.or(session)) else {
         return Err(Fault::of_request("missing_id", "neither callId nor callSessionId"));
     };
@@ -91,7 +91,7 @@ fn occurrence(data: &Members<'_>, body: &[u8]) -> String {
         Value::Json(raw) => crate::json::string_of(raw).or_else(|| number_of(raw.get())),
         Value::Field(text) => Some(text.clone()),
     });
-    match told.filter(|text| !text.trim().is_empty()) {
+    match told.filter(|text| !tells_nothing(text)) {
         Some(text) => format!("t:{text}"),
         None => format!("b:{}", hex::encode(Sha256::digest(body).get(..8).unwrap_or_default())),
     }
@@ -143,7 +143,8 @@ fn kind_of_sort(sort: &str) -> Option<CallEventKind> {
         "held" | "remoteheld" => CallEventKind::Hold,
         "resumed" => CallEventKind::Resumed,
         "forwarded" => CallEventKind::Transferred,
-        "recording" => CallEventKind::RecordingStarted,
+        // What became of the recording is told by a state of its own.
+        "recording" => CallEventKind::Other,
         _ => return None,
     })
 }
@@ -179,7 +180,7 @@ impl<'r> Reader<'_, 'r> {
         occurrence: String,
         out: &mut dyn Sink<'r>,
     ) -> CallEvent<'r> {
-        let event = words.kind();
+        let event = self.kind(&words);
         let direction = self.direction(out);
         let (from, to) = self.parties(direction);
         let end = if event == CallEventKind::Ended { self.end() } else { End::default() };
@@ -206,13 +207,24 @@ impl<'r> Reader<'_, 'r> {
         }
     }
 
+    fn kind(&self, words: &Words<'r>) -> CallEventKind {
+        let kind = words.kind();
+        let is_started = |word: Text<'r>| word.trim().eq_ignore_ascii_case("started").then_some(());
+        let is_of_recording = kind == CallEventKind::Other && lower(words.sort.as_ref()) == "recording";
+        match is_of_recording && self.data.read("recordingState", is_started).is_some() {
+            true => CallEventKind::RecordingStarted,
+            false => kind,
+        }
+    }
+
     fn direction(&self, out: &mut dyn Sink<'r>) -> Direction {
         let direction = self.data.read("personality", |word| match word.trim().to_ascii_lowercase().as_str() {
             "originator" | "clicktodial" => Some(Direction::Outbound),
             "terminator" => Some(Direction::Inbound),
             _ => None,
         });
-        if direction.is_none() && self.data.is_string("personality") {
+        let is_told = |member: &Member<'r>| !member.settles_as_nothing();
+        if direction.is_none() && self.data.find("personality").is_some_and(is_told) {
             out.unmapped("personality");
         }
         direction.unwrap_or(Direction::Unknown)
@@ -229,8 +241,8 @@ impl<'r> Reader<'_, 'r> {
 
     fn remote_party(&self) -> Address<'r> {
         let Some(party) = self.data.object("remoteParty") else { return Address::unknown() };
-        let number = party.text_or_number("number");
-        let mut party_address = number.map_or_else(Address::unknown, |number| address(number, self.region));
+        let number = party.text_or_number("number").map(|number| address(number, self.region));
+        let mut party_address = number.unwrap_or_else(|| unnumbered(party));
         party_address.name = party.text("name");
         party_address
     }
@@ -245,6 +257,13 @@ impl<'r> Reader<'_, 'r> {
         let talk_ms = between(Some(answered), self.data.read("disconnected", time));
         End { outcome: Some(CallOutcome::Answered), answered: Some(true), talk_ms }
     }
+}
+
+/// A party without a number: one that withholds it, or one of whom nothing is told.
+fn unnumbered<'r>(party: &Members<'r>) -> Address<'r> {
+    let is_private = party.read("privacyEnabled", |text| truth(&text).filter(|private| *private));
+    let kind = if is_private.is_some() { AddressKind::Anonymous } else { AddressKind::Unknown };
+    Address { kind, ..Address::unknown() }
 }
 
 #[cfg(test)]

@@ -201,10 +201,23 @@ fn the_partner_is_the_envelopes_else_the_configured_one() {
 
 #[test]
 fn empty_deliveries_and_foreign_resources_are_nothing() {
-    for body in ["", "[]", " [ ] ", "{}", "{\"items\":[]}", "{\"data\":{\"items\":[],\"x\":1},\"records\":[]}"] {
+    for body in [
+        "",
+        "[]",
+        " [ ] ",
+        "{}",
+        "{\"items\":[]}",
+        "{\"data\":{\"items\":[],\"x\":1},\"records\":[]}",
+        "[{\"items\":[]},{\"items\":[]}]",
+        "[[]]",
+        "[[],[[]],{\"data\":{\"items\":[]}}]",
+        "{\"items\":[{\"items\":[]}]}",
+    ] {
         assert_eq!(take_with(body.as_bytes(), "", &Privacy::default()), nothing(), "{body}");
     }
-    for resource in ["memberships", "ATTACHMENTACTIONS", "uc_counters", "controlHubAlerts", "telephony_mwi"] {
+    for resource in
+        ["memberships", "ATTACHMENTACTIONS", "uc_counters", "controlHubAlerts", "telephony_mwi", "telephony_brand_new"]
+    {
         assert_eq!(
             take(&json!({"resource": resource, "event": "created", "data": {"id": "x", "files": [1]}})),
             nothing()
@@ -223,6 +236,10 @@ fn anything_else_is_kept_whole() {
         (b"7", "unknown_shape"),
         (b"[{}]", "unknown_shape"),
         (b"[1,2]", "unknown_shape"),
+        (b"[[],1]", "unknown_shape"),
+        (b"[{\"items\":[]},{}]", "unknown_shape"),
+        (b"[{\"items\":[]},{\"items\":[{\"id\":1}]}]", "unknown_shape"),
+        (b"{\"resource\":\"telephonyx\",\"data\":{\"id\":1}}", "unknown_shape"),
         (b"{\"items\":null}", "unknown_shape"),
         (b"{\"items\":[{\"id\":1}]}", "unknown_shape"),
         (b"{\"resource\":\"brand_new\",\"data\":{\"id\":1}}", "unknown_shape"),
@@ -238,11 +255,26 @@ fn anything_else_is_kept_whole() {
             String::from_utf8_lossy(body)
         );
     }
-    let mut code = None;
-    with_sink(b"", "", true, |normalize| normalize(&mut |normalized| code = Some(normalized.faults[0].code)));
-    assert_eq!(code, Some("undecodable_body"));
     let with_mark = [&[0xef, 0xbb, 0xbf], record("a").to_string().as_bytes()].concat();
     assert_eq!(ids(&take_with(&with_mark, "", &Privacy::default())), ["a"]);
+}
+
+#[test]
+fn bytes_whose_encoding_could_not_be_undone_are_records_if_they_are_some() {
+    let taken = |body: &[u8]| {
+        let mut taken = (0, Vec::new());
+        with_sink(body, "", true, |normalize| {
+            normalize(&mut |normalized| {
+                taken = (normalized.events.len(), normalized.faults.iter().map(|fault| fault.code).collect());
+            });
+        });
+        taken
+    };
+    assert_eq!(taken(json!([record("a")]).to_string().as_bytes()), (1, vec![]));
+    assert_eq!(taken(json!([record("a"), 1]).to_string().as_bytes()), (1, vec!["not_an_object"]));
+    for body in [&b""[..], b"\x1f\x8b\x08nonsense", b"{", b"{\"x\":1}", b"[1]"] {
+        assert_eq!(taken(body), (0, vec!["undecodable_body"]), "{body:?}");
+    }
 }
 
 #[test]

@@ -10,13 +10,21 @@ use crate::verify;
 
 const ID: &str = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab";
 
+mod parties;
+mod shapes;
+
 /// Runs a body through a source that checks nothing, and hands over what came of it.
 fn with_normalized<T>(body: &[u8], use_it: impl FnOnce(Normalized<'_>) -> T) -> T {
+    with_encoded(body, false, use_it)
+}
+
+/// Runs a body whose encoding could perhaps not be undone.
+fn with_encoded<T>(body: &[u8], undecodable: bool, use_it: impl FnOnce(Normalized<'_>) -> T) -> T {
     let text = "[[sources]]\nname = \"v\"\nprovider = \"vonage\"\naccount_id = \"abcd1234\"\nverification = \"none\"\n";
     let loaded = config::load_text("test", text, &config::Environment::new()).unwrap();
     let source = &loaded.settings.sources[0];
     let request = RawRequest::new(Method::Post, "/webhooks/v", Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap())
-        .with_body(body, false);
+        .with_body(body, undecodable);
     let verified = verify::authenticate(&request, &*source.provider, &source.doors).unwrap();
     let mut normalized = Normalized::default();
     source.provider.normalize(&verified, &mut normalized);
@@ -195,7 +203,7 @@ fn every_channel_reads_its_addresses_by_its_own_rules() {
         expected("whatsapp", "user_id", "phone")
     );
     assert_eq!(parties("messenger", "1234567890123", "107083064136738"), expected("messenger", "user_id", "user_id"));
-    assert_eq!(parties("viber_service", "447700900000", "16273"), expected("viber", "phone", "short_code"));
+    assert_eq!(parties("viber_service", "447700900000", "16273"), expected("viber", "phone", "user_id"));
     assert_eq!(parties("email", "a@example.com", "Acme <b@example.com>"), expected("email", "email", "email"));
     assert_eq!(parties("sms", "0123456789", "60111"), expected("sms", "unknown", "short_code"));
 }

@@ -169,3 +169,81 @@ fn what_has_no_place_or_can_not_be_read_is_published_as_it_is() {
     assert_eq!(event["provider_data"], expected);
     assert_eq!((&event["started_at"], &event["session_id"]), (&Value::Null, &Value::Null));
 }
+
+#[test]
+fn numbers_are_read_however_they_are_written() {
+    let event = event(json!({
+        "Ring duration": "1.2E+1", "Hold duration": "7.0", "Duration": 62.0, "Site timezone": "60.0",
+    }));
+    assert_eq!(
+        (&event["ring_ms"], &event["hold_ms"], &event["talk_ms"], &event["site"]["timezone_offset_min"]),
+        (&json!(12_000), &json!(7000), &json!(62_000), &json!(60))
+    );
+    assert_eq!(event["provider_data"], Value::Null);
+}
+
+#[test]
+fn a_time_zone_is_whole_minutes_or_left_over() {
+    let zone = |zone: Value| event(json!({"Site timezone": zone}));
+    assert_eq!(zone(json!(60.0))["site"]["timezone_offset_min"], 60);
+    assert_eq!(zone(json!("-2.4e2"))["site"]["timezone_offset_min"], -240);
+    let odd = zone(json!("60.5"));
+    assert_eq!((&odd["site"], &odd["provider_data"]), (&Value::Null, &json!({"Site timezone": "60.5"})));
+}
+
+#[test]
+fn words_for_nothing_are_absent() {
+    for nothing in ["", "NA", "na", "N/A", "null", "\"null\""] {
+        let event = event(json!({
+            "User": nothing, "Location": nothing, "Correlation ID": nothing, "Calling line ID": nothing,
+            "Model": nothing, "Transfer type": nothing,
+        }));
+        for member in ["user", "site", "session_id", "transfer", "provider_data"] {
+            assert_eq!(event[member], Value::Null, "{member} {nothing}");
+        }
+        assert_eq!(event["from"].get("name"), None, "{nothing}");
+    }
+    let values = event(json!({"User": "None", "Location": "-"}));
+    assert_eq!((&values["user"]["name"], &values["site"]["name"]), (&json!("None"), &json!("-")));
+}
+
+#[test]
+fn a_voicemail_that_answered_is_told() {
+    let by =
+        |sort: &str, answered: bool| event(json!({"User type": sort, "Answered": answered}))["answered_by"].clone();
+    assert_eq!(by("VoiceMailGroup", true), "voicemail");
+    assert_eq!(by("voicemailretrieval", true), "voicemail");
+    assert_eq!(by("VoiceMailGroup", false), Value::Null);
+    assert_eq!(by("User", true), Value::Null);
+}
+
+#[test]
+fn ids_are_decoded_wherever_they_stand() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+    const ID: &str = "3f2b9c84-1d07-4e6a-9a55-7c0e81d4b2f6";
+    let uri = |kind: &str| format!("ciscospark://us/{kind}/{ID}");
+    for encode in [|text: &str| STANDARD.encode(text), |text: &str| STANDARD_NO_PAD.encode(text)] {
+        let event = event(json!({
+            "Org UUID": encode(&uri("ORGANIZATION")), "Site UUID": encode(&uri("PLACE")), "User UUID": encode(&uri("PEOPLE")),
+            "Department ID": encode(&uri("DEPARTMENT")), "Device owner UUID": encode(&uri("PEOPLE")), "deviceOwnerId": "x",
+            "Correlation ID": encode(ID), "Local call ID": encode("ciscospark://us/CALL/callhalf-9850472912:0"),
+            "Report ID": encode(&uri("REPORT")), "Redirecting party UUID": "afgh", "Remote call ID": "9850472912:1",
+        }));
+        assert_eq!((&event["account_id"], &event["record_id"]), (&json!(ID), &json!(ID)));
+        assert_eq!(
+            (&event["site"]["id"], &event["user"]["id"], &event["session_id"]),
+            (&json!(ID), &json!(ID), &json!(ID))
+        );
+        assert_eq!(event["leg_id"], "9850472912:0");
+        assert_eq!(event["related_ids"], json!([{"rel": "remote", "id": "9850472912:1"}]));
+        let left = json!({
+            "Department ID": ID, "Device owner UUID": ID, "deviceOwnerId": "x", "Redirecting party UUID": "afgh",
+        });
+        assert_eq!(event["provider_data"], left);
+    }
+    let given = "Y2lzY29zcGFyazovL3VzL09SR0FOSVpBVElPTi8zZjJiOWM4NC0xZDA3LTRlNmEtOWE1NS03YzBlODFkNGIyZjY";
+    for text in [given.to_owned(), format!("{given}=")] {
+        assert_eq!(event(json!({"Org UUID": text}))["account_id"], ID);
+    }
+}

@@ -41,7 +41,10 @@ fn elements_stand_on_the_level_of_their_array() {
 fn empty_and_filled_arrays_are_told_apart() {
     let seen = |records, arrays, filled_arrays| Seen { records, arrays, filled_arrays };
     assert_eq!(found(r#"{"a":[],"b":{"c":[]}}"#).1, seen(0, 2, 0));
-    assert_eq!(found(r#"{"a":[[]]}"#).1, seen(0, 2, 1));
+    assert_eq!(found(r#"{"a":[[]]}"#).1, seen(0, 2, 0));
+    assert_eq!(found(r#"[{"a":[]},{"b":{"c":[]}}]"#).1, seen(0, 3, 0));
+    assert_eq!(found(r#"[{"a":[]},{}]"#).1, seen(0, 2, 1));
+    assert_eq!(found(r#"[{"a":[]},[1]]"#).1, seen(0, 3, 1));
     assert_eq!(found(r#"{"a":[null]}"#).1, seen(0, 1, 1));
     assert_eq!(found("7").1, seen(0, 0, 0));
 }

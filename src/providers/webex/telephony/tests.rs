@@ -61,7 +61,7 @@ fn the_end_goes_before_the_type_and_the_type_before_the_state() {
         ("updated", "remoteHeld", "", "hold"),
         ("updated", "resumed", "connected", "resumed"),
         ("updated", "forwarded", "alerting", "transferred"),
-        ("updated", "recording", "connected", "recording_started"),
+        ("updated", "recording", "connected", "other"),
         ("updated", "updated", "remoteHeld", "hold"),
         ("updated", "updated", "connecting", "initiated"),
         ("updated", "", "alerting", "ringing"),
@@ -113,12 +113,14 @@ fn ids_stand_in_for_each_other_and_are_taken_as_they_are_where_they_do_not_decod
 }
 
 #[test]
-fn the_account_is_the_envelopes_else_the_configured_one() {
-    let of = |account| {
-        take_with(webhook(json!({"orgId": null}), json!({})).to_string().as_bytes(), account, &Privacy::default())
-    };
-    assert_eq!(of("").faults[0].0, "missing_account");
-    assert_eq!(of("account_id = \"ACME\"").events[0]["account_id"], "acme");
+fn the_account_is_the_envelopes_and_never_the_partners() {
+    for nothing in [Value::Null, json!(""), json!("NA"), json!("\"null\""), json!("a\u{7}b")] {
+        let body = webhook(json!({"orgId": nothing}), json!({})).to_string();
+        for account in ["", "account_id = \"ACME\""] {
+            let taken = take_with(body.as_bytes(), account, &Privacy::default());
+            assert_eq!((taken.events.len(), taken.faults), (0, vec![("missing_account", None, None)]), "{body}");
+        }
+    }
 }
 
 #[test]
@@ -143,4 +145,64 @@ fn unknown_words_are_counted() {
     assert_eq!(unmapped, ["event", "eventType", "state", "personality"]);
     assert_eq!(events[0]["event"], "other");
     assert_eq!(events[0]["provider_data"]["personality"], "shy");
+}
+
+#[test]
+fn a_relay_may_name_the_webhook_its_items() {
+    let plain = event(json!({}), json!({}));
+    let relayed = |items: Value| json!({"body": {"Payload": "telephony", "items": items, "attempt": 1}, "method": "POST", "url": "https://x/"});
+    let other = webhook(json!({}), json!({"eventTimestamp": "2026-02-03T12:14:26Z"}));
+    let original = webhook(json!({}), json!({}));
+    for body in [
+        relayed(original.clone()),
+        relayed(json!([original])),
+        relayed(json!([original, other])),
+        json!({"payload": "telephony", "items": original}),
+        json!({"body": original}),
+    ] {
+        let taken = take(&body);
+        assert!(taken.faults.is_empty(), "{body}");
+        assert_eq!(taken.events[0]["event_id"], plain["event_id"], "{body}");
+        assert_eq!(taken.events[0]["account_id"], ORGANISATION, "{body}");
+    }
+    assert_eq!(take(&relayed(json!([original, other]))).events.len(), 2);
+    let unknown = relayed(json!({"id": "x"}));
+    assert_eq!(take(&unknown).faults, [("unknown_shape", None, None)]);
+}
+
+#[test]
+fn a_relayed_event_without_an_organisation_has_no_account() {
+    let body = json!({"body": {"Payload": "telephony", "items": webhook(json!({"orgId": null}), json!({}))}});
+    assert_eq!(take(&body).faults[0].0, "missing_account");
+}
+
+#[test]
+fn a_recording_is_told_by_its_state() {
+    let recording = |data: Value| event(json!({"event": "updated"}), merged(json!({"eventType": "recording"}), &data));
+    let started = recording(json!({"recordingState": "Started", "state": "connected"}));
+    assert_eq!(
+        (&started["event"], &started["provider_data"]["recordingState"]),
+        (&json!("recording_started"), &Value::Null)
+    );
+    for state in ["paused", "stopped", "failed", "pending", "unknown", "brand-new"] {
+        let event = recording(json!({"recordingState": state, "state": "connected"}));
+        assert_eq!(event["event"], "other", "{state}");
+        assert_eq!(event["provider_data"]["recordingState"], state);
+    }
+    let held = event(json!({}), json!({"eventType": "held", "recordingState": "started"}));
+    assert_eq!((&held["event"], &held["provider_data"]["recordingState"]), (&json!("hold"), &json!("started")));
+}
+
+#[test]
+fn a_party_that_withholds_its_number_is_anonymous() {
+    let from = |party: Value| event(json!({}), json!({"remoteParty": party}))["from"].clone();
+    for private in [json!(true), json!("true")] {
+        assert_eq!(from(json!({"privacyEnabled": private})), json!({"kind": "anonymous"}));
+        let named = from(json!({"privacyEnabled": private, "number": "NA", "name": "Ann"}));
+        assert_eq!(named, json!({"kind": "anonymous", "name": "Ann"}));
+        let numbered = from(json!({"privacyEnabled": private, "number": "+12025550143"}));
+        assert_eq!(numbered["e164"], "+12025550143");
+    }
+    assert_eq!(from(json!({"privacyEnabled": false})), json!({"kind": "unknown"}));
+    assert_eq!(from(json!({})), json!({"kind": "unknown"}));
 }

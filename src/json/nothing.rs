@@ -1,0 +1,26 @@
+//! The words that programs write where they have no value.
+
+/// In one case throughout, since `Na` and `Null` are names of people. A dash and `None` are values: the first is
+/// dialled, and the second is a word of a provider.
+const WORDS: [&str; 8] = ["NA", "na", "N/A", "n/a", "null", "NULL", "\"null\"", "\"NULL\""];
+
+/// Whether a text tells nothing: it is blank, or one of the words for nothing.
+pub fn tells_nothing(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || WORDS.contains(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_nothing_are_told_from_values() {
+        for nothing in ["", " \t", "NA", "na", "N/A", "n/a", "null", "NULL", "\"null\"", " NA ", "\u{a0}null"] {
+            assert!(tells_nothing(nothing), "{nothing:?}");
+        }
+        for value in ["None", "none", "-", "0", "Na", "Null", "NAN", "nullify", "\"\"", "false", "undefined"] {
+            assert!(!tells_nothing(value), "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Which product of Vonage's a body is of.
+
+use crate::json::Members;
+
+/// Whether it is of the Messages API. Its webhooks have `message_uuid` and `channel`; those of Verify have a channel too,
+/// beside an id of their own.
+pub(super) fn is_of_messages(members: &Members<'_>) -> bool {
+    members.has("message_uuid") || (members.has("channel") && !members.has("request_id"))
+}
+
+/// Says what another body looks like, for those who pointed it here.
+pub(super) fn description(members: &Members<'_>) -> String {
+    let other = match product_of(members) {
+        Some(product) => format!(": it looks like one of {product}"),
+        None => String::new(),
+    };
+    format!("the body is no webhook of the Messages API{other}")
+}
+
+fn product_of(members: &Members<'_>) -> Option<&'static str> {
+    let has = |name| members.has(name);
+    if has("request_status") {
+        Some("the Reports API")
+    } else if has("request_id") {
+        Some("Verify")
+    } else if has("dispatch_uuid") {
+        Some("the Dispatch API")
+    } else if has("uuid") || has("call_uuid") || has("conversation_uuid") {
+        Some("the Voice API")
+    } else if has("conversation_id") {
+        Some("the Conversation API")
+    } else if has("messageId") || has("msisdn") {
+        Some("the SMS API")
+    } else {
+        None
+    }
+}
+
+/// Whether a body is a form, as other products of Vonage send one.
+pub(super) fn is_form(body: &str) -> bool {
+    let body = body.trim_start_matches('\u{feff}').trim_start();
+    !body.starts_with(['{', '[', '"']) && body.contains('=')
+}
