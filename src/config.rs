@@ -5,6 +5,9 @@
 //! value came from, collects every problem instead of stopping at the first, refuses keys that nobody
 //! asked for, and remembers the resolved value with secrets redacted.
 //!
+//! A message names the key, where its value came from, and what would be right. It repeats no value of a
+//! secret, of `kafka.properties` or of the environment, and no sentence of a library, which might repeat one.
+//!
 //! Only this module reads the environment.
 
 use std::collections::BTreeMap;
@@ -33,6 +36,8 @@ pub type Environment = BTreeMap<String, String>;
 pub struct Problem {
     /// File or environment variable.
     pub origin: String,
+    /// Line of the file, counted from 1. Of a key that is missing it is the line of the table that lacks it.
+    pub line: Option<usize>,
     /// Path of the key, such as `kafka.ack_timeout_ms`.
     pub key: String,
     /// What is wrong and what would be right.
@@ -41,10 +46,14 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key.is_empty() {
-            true => write!(formatter, "{}: {}", self.origin, self.message),
-            false => write!(formatter, "{}: {}: {}", self.origin, self.key, self.message),
+        formatter.write_str(&self.origin)?;
+        if let Some(line) = self.line {
+            write!(formatter, ":{line}")?;
         }
+        if !self.key.is_empty() {
+            write!(formatter, ": {}", self.key)?;
+        }
+        write!(formatter, ": {}", self.message)
     }
 }
 
@@ -99,10 +108,7 @@ fn resolve_document(document: Document, environment: &Environment) -> Result<Loa
     let report = Report::new(document.origins, environment);
     let settings = resolve::resolve(document.table, &report);
     let (problems, warnings, redacted) = report.into_parts();
-    match settings {
-        Some(settings) if problems.is_empty() => Ok(Loaded { settings, warnings, redacted }),
-        _ => Err(Problems(problems)),
-    }
+    if problems.is_empty() { Ok(Loaded { settings, warnings, redacted }) } else { Err(Problems(problems)) }
 }
 
 #[cfg(test)]

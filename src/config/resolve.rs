@@ -1,6 +1,7 @@
 //! From the tables of the configuration to [`Settings`].
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use ipnet::IpNet;
 use phonenumber::country;
 use secrecy::SecretString;
 use toml::Table;
+use url::Url;
 
 use super::Secret;
 use super::section::{Report, Section};
 use crate::event::envelope::Mode;
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
 use crate::providers::{self, Provider, ProviderInfo, SourceOptions};
+use crate::publish::client;
 use crate::publish::lane::Policy;
 use crate::verify::{Doors, UrlTokens};
 
@@ -183,8 +186,8 @@ const OWNED_PROPERTIES: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Resolves everything; `None` only if something that cannot be defaulted is missing.
-pub(super) fn resolve(table: Table, report: &Report<'_>) -> Option<Settings> {
+/// Resolves everything. What has a problem stands there with its default or not at all, and the report knows it.
+pub(super) fn resolve(table: Table, report: &Report<'_>) -> Settings {
     let mut root = Section::root(table, report);
     let (server, max_body_bytes) = server(root.section("server"));
     let admin_listen = admin(root.section("admin"));
@@ -194,8 +197,9 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Option<Settings> {
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
     let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
     let sources = sources(&mut root, &defaults);
+    check_listeners(&root, server.listen, admin_listen);
     root.finish();
-    Some(Settings { server, admin_listen, kafka: kafka?, spool, dedup_window, sources })
+    Settings { server, admin_listen, kafka, spool, dedup_window, sources }
 }
 
 fn server(mut section: Section<'_>) -> (ServerSettings, Option<usize>) {
@@ -206,7 +210,7 @@ fn server(mut section: Section<'_>) -> (ServerSettings, Option<usize>) {
             SocketAddr::from(([0, 0, 0, 0], 8080)),
             "an address and port such as 0.0.0.0:8080",
         ),
-        public_url: public_url(&mut section),
+        public_url: section.text("public_url").map(|url| url.trim_end_matches('/').to_owned()),
         trusted_proxies: networks(&mut section, "trusted_proxies"),
         read_timeout: Duration::from_millis(section.number_or("read_timeout_ms", 10_000, 100..=600_000)),
         max_in_flight_bytes: section.number_or("max_in_flight_bytes", 256 << 20, 1..=1 << 40),
@@ -221,12 +225,13 @@ fn server(mut section: Section<'_>) -> (ServerSettings, Option<usize>) {
     (ServerSettings { tls, ..settings }, max_body_bytes)
 }
 
-fn public_url(section: &mut Section<'_>) -> Option<String> {
-    let url = section.text("public_url")?;
-    if !url.starts_with("https://") && !url.starts_with("http://") {
-        section.problem("public_url", "expected a URL such as \"https://hooks.example.com\"".to_owned());
+/// Two servers can not listen at one port, not even if one of them names an address and the other all of them.
+fn check_listeners(root: &Section<'_>, server: SocketAddr, admin: SocketAddr) {
+    let overlap = server.ip() == admin.ip() || server.ip().is_unspecified() || admin.ip().is_unspecified();
+    if overlap && server.port() == admin.port() && server.port() != 0 {
+        let message = "is taken by server.listen; webhooks and operators need a port each".to_owned();
+        root.problem("admin.listen", message);
     }
-    Some(url.trim_end_matches('/').to_owned())
 }
 
 fn tls(mut section: Section<'_>) -> Option<TlsFiles> {
@@ -235,6 +240,9 @@ fn tls(mut section: Section<'_>) -> Option<TlsFiles> {
         let path = section.text(key).map(PathBuf::from);
         if path.is_none() {
             section.problem(key, "is missing; TLS needs `cert` and `key`, both files in PEM".to_owned());
+        }
+        if let Some(error) = path.as_ref().and_then(|path| File::open(path).err()) {
+            section.problem(key, format!("the file can not be read ({error})"));
         }
         path
     };
@@ -249,7 +257,8 @@ fn networks(section: &mut Section<'_>, key: &'static str) -> Vec<IpNet> {
     for text in section.list(key) {
         match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             Ok(network) => networks.push(network),
-            Err(_) => section.problem(key, format!("{text:?} is not a network such as \"203.0.113.0/24\"")),
+            Err(_) => section
+                .problem(key, format!("{} is not a network such as \"203.0.113.0/24\"", section.shown(key, &text))),
         }
     }
     networks
@@ -266,22 +275,42 @@ fn admin(mut section: Section<'_>) -> SocketAddr {
     listen
 }
 
-fn kafka(mut section: Section<'_>) -> (Option<KafkaSettings>, i64) {
+fn kafka(mut section: Section<'_>) -> (KafkaSettings, i64) {
     section.heading("[kafka]");
-    let bootstrap_servers = section.text_or("bootstrap_servers", "localhost:9092");
+    let bootstrap_servers = bootstrap_servers(&mut section);
     let topic_prefix = topic_prefix(&mut section);
     let create_topics = section.flag_or("create_topics", true);
     let raw_topic = section.flag_or("raw_topic", false);
     let ack_timeout_ms = section.number_or("ack_timeout_ms", 500, 1..=DAY_MS);
     let envelope = section.choice_or_first("envelope", &[("binary", Mode::Binary), ("structured", Mode::Structured)]);
     let properties = section.section_if_present("properties").map(properties).unwrap_or_default();
-    section.finish();
     let settings = KafkaSettings { bootstrap_servers, topic_prefix, create_topics, raw_topic, envelope, properties };
-    (Some(settings), ack_timeout_ms)
+    check_together(&section, &settings);
+    section.finish();
+    (settings, ack_timeout_ms)
+}
+
+fn bootstrap_servers(section: &mut Section<'_>) -> String {
+    let servers = section.text_or("bootstrap_servers", "localhost:9092");
+    for server in servers.split(',').filter(|server| !is_broker(server.trim())) {
+        let found = section.shown("bootstrap_servers", server);
+        let form = "host:port, such as \"kafka-1.example.com:9092\"; several are separated by commas";
+        section.problem("bootstrap_servers", format!("{found} is not {form}"));
+    }
+    servers
+}
+
+/// librdkafka takes a protocol before the host and does without a port.
+fn is_broker(server: &str) -> bool {
+    let address = server.split_once("://").map_or(server, |(_, address)| address);
+    let Ok(url) = Url::parse(&format!("kafka://{address}")) else { return false };
+    let is_bare = url.path().is_empty() && url.query().is_none() && url.fragment().is_none();
+    let is_whole = url.has_host() && !address.ends_with(':') && url.port() != Some(0);
+    is_whole && is_bare && url.username().is_empty() && url.password().is_none()
 }
 
 fn topic_prefix(section: &mut Section<'_>) -> String {
-    let prefix = section.text_or("topic_prefix", "telecom.");
+    let prefix = section.text_or_empty("topic_prefix", "telecom.");
     let legal = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     if prefix.len() > 200 || !prefix.chars().all(legal) {
         section.problem("topic_prefix", "Kafka allows letters, digits, `.`, `_` and `-` in a topic's name".to_owned());
@@ -292,14 +321,36 @@ fn topic_prefix(section: &mut Section<'_>) -> String {
 fn properties(mut section: Section<'_>) -> Vec<(String, Secret)> {
     section.heading("[kafka.properties]");
     let properties = section.remaining_as_secrets();
-    for (name, _) in &properties {
+    for (name, value) in &properties {
         let owned = OWNED_PROPERTIES.iter().find(|(names, _)| names.contains(&name.as_str()));
         if let Some((_, reason)) = owned {
             section.problem(name, format!("is set by Trunkline: {reason}; remove it"));
+        } else if let Some(fault) = client::property_fault(name, value) {
+            section.problem(name, fault.to_owned());
         }
     }
+    check_log_in(&section, &properties);
     section.finish();
     properties
+}
+
+fn check_log_in(section: &Section<'_>, properties: &[(String, Secret)]) {
+    let is_given = |wanted: &str| properties.iter().any(|(name, _)| name == wanted);
+    for (given, missing) in [("sasl.username", "sasl.password"), ("sasl.password", "sasl.username")] {
+        if is_given(given) && !is_given(missing) && !section.has_problem(missing) {
+            section.problem(missing, format!("is missing; {given} is of no use without it"));
+        }
+    }
+}
+
+/// Properties that are right one by one may not go together. What is wrong with one of them is told by then.
+fn check_together(section: &Section<'_>, settings: &KafkaSettings) {
+    if settings.properties.is_empty() || section.has_problem_below("properties") {
+        return;
+    }
+    if let Err(error) = client::validate(settings) {
+        section.problem("properties", error.to_string());
+    }
 }
 
 fn spool(mut section: Section<'_>) -> SpoolSettings {
@@ -384,56 +435,76 @@ fn sources(root: &mut Section<'_>, defaults: &SourceDefaults) -> Vec<Source> {
 fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashSet<String>) -> Option<Source> {
     section.heading("[[sources]]");
     let name = source_name(&mut section, names);
-    let Some(info) = source_provider(&mut section) else {
-        // The provider decides which other keys there are, so nothing more can be said of this block.
-        return None;
-    };
+    let info = source_provider(&mut section);
     let account_id = section.text("account_id");
-    let secrets = section.secrets("signature_secrets");
-    let tokens = section.secrets("url_tokens");
-    let open = section.choice("verification", &[("none", ())]).is_some();
-    check_doors(&section, info, &secrets, &tokens, open, account_id.as_deref());
-    let values = |secrets: &[Secret]| secrets.iter().map(|secret| secret.value.clone()).collect::<Vec<_>>();
+    let locks = locks(&mut section, info, account_id.as_deref());
     let options = SourceOptions {
         name: name.clone().unwrap_or_default(),
         account_id: account_id.clone(),
-        signature_secrets: values(&secrets),
+        signature_secrets: values(&locks.secrets),
         region: region(&mut section),
     };
     let doors = Doors {
-        url_tokens: UrlTokens::new(&values(&tokens), secrets.len()),
-        open,
+        url_tokens: UrlTokens::new(&values(&locks.tokens), locks.secrets.len()),
+        open: locks.open,
         allowed_ips: networks(&mut section, "allowed_ips"),
         account_id: account_id.clone(),
     };
-    let max_body_bytes = match info.max_body_bytes {
-        // A provider that needs more than others keeps that, unless its own source says otherwise.
-        larger if larger > DEFAULT_MAX_BODY_BYTES => larger,
-        _ => defaults.max_body_bytes.unwrap_or(DEFAULT_MAX_BODY_BYTES),
-    };
-    let max_body_bytes = section.number_or("max_body_bytes", max_body_bytes, 1..=MAX_BODY);
+    let max_body_bytes = section.number_or("max_body_bytes", default_max_body_bytes(info, defaults), 1..=MAX_BODY);
     let ack_timeout_ms = section.number_or("ack_timeout_ms", defaults.ack_timeout_ms, 1..=DAY_MS);
     let on_kafka_down =
         section.choice_or_first("on_kafka_down", &[("spool", Policy::Spool), ("strict", Policy::Strict)]);
-    let provider = (info.configure)(&options, &mut section);
-    let own_privacy = section.section_if_present("privacy");
-    section.finish();
-    let privacy = own_privacy
-        .map_or_else(|| defaults.privacy.clone(), |section| privacy(section, "[sources.privacy]", &defaults.privacy));
+    let provider = info.map(|info| (info.configure)(&options, &mut section));
+    let privacy = source_privacy(&mut section, defaults);
+    // The provider decides which other keys there are, so nothing is said of them where it is not known.
+    info.inspect(|_| section.finish());
     Some(Source {
         name: name?,
-        info,
-        provider,
+        info: info?,
+        provider: provider?,
         doors,
         account_id,
-        signature_secret: secrets.first().map(|secret| secret.value.clone()),
-        secrets: secrets.len() + tokens.len(),
-        url_token: tokens.first().map(|secret| secret.value.clone()),
+        signature_secret: locks.secrets.first().map(|secret| secret.value.clone()),
+        secrets: locks.secrets.len() + locks.tokens.len(),
+        url_token: locks.tokens.first().map(|secret| secret.value.clone()),
         privacy,
         max_body_bytes,
         ack_timeout: Duration::from_millis(u64::try_from(ack_timeout_ms).unwrap_or_default()),
         on_kafka_down,
     })
+}
+
+/// What a source lets in by.
+struct Locks {
+    secrets: Vec<Secret>,
+    tokens: Vec<Secret>,
+    open: bool,
+}
+
+fn locks(section: &mut Section<'_>, info: Option<&ProviderInfo>, account_id: Option<&str>) -> Locks {
+    let locks = Locks {
+        secrets: section.secrets("signature_secrets"),
+        tokens: section.secrets("url_tokens"),
+        open: section.choice("verification", &[("none", ())]).is_some(),
+    };
+    check_doors(section, info, &locks, account_id);
+    check_secrets(section, &locks);
+    locks
+}
+
+fn values(secrets: &[Secret]) -> Vec<SecretString> {
+    secrets.iter().map(|secret| secret.value.clone()).collect()
+}
+
+/// A provider that needs more than others keeps that, unless its own source says otherwise.
+fn default_max_body_bytes(info: Option<&ProviderInfo>, defaults: &SourceDefaults) -> usize {
+    let larger = info.map(|info| info.max_body_bytes).filter(|bytes| *bytes > DEFAULT_MAX_BODY_BYTES);
+    larger.or(defaults.max_body_bytes).unwrap_or(DEFAULT_MAX_BODY_BYTES)
+}
+
+fn source_privacy(section: &mut Section<'_>, defaults: &SourceDefaults) -> Privacy {
+    let own = section.section_if_present("privacy");
+    own.map_or_else(|| defaults.privacy.clone(), |section| privacy(section, "[sources.privacy]", &defaults.privacy))
 }
 
 fn source_name(section: &mut Section<'_>, names: &mut HashSet<String>) -> Option<String> {
@@ -450,7 +521,8 @@ fn source_name(section: &mut Section<'_>, names: &mut HashSet<String>) -> Option
         return None;
     }
     if !names.insert(name.clone()) {
-        section.problem("name", format!("{name:?} is the name of another source; each needs its own"));
+        let name = section.shown("name", &name);
+        section.problem("name", format!("{name} is the name of another source; each needs its own"));
         return None;
     }
     Some(name)
@@ -464,55 +536,66 @@ fn source_provider(section: &mut Section<'_>) -> Option<&'static ProviderInfo> {
     };
     let info = providers::find(&name);
     if info.is_none() {
-        section.problem("provider", format!("{name:?} is not known; the providers are: {}", known()));
+        let name = section.shown("provider", &name);
+        section.problem("provider", format!("{name} is not known; the providers are: {}", known()));
     }
     info
 }
 
 /// A source that checks nothing has to say so.
-fn check_doors(
-    section: &Section<'_>,
-    info: &ProviderInfo,
-    secrets: &[Secret],
-    tokens: &[Secret],
-    open: bool,
-    account_id: Option<&str>,
-) {
-    let closed = !secrets.is_empty() || !tokens.is_empty();
-    let key = info.secret_key();
-    if !closed && !open && !section.has_problem(key) {
-        let mend = format!("give it {key}, or write verification = \"none\" to accept everything from everybody");
-        section.problem(key, format!("the source verifies nothing; {mend}"));
-    }
-    if closed && open {
+fn check_doors(section: &Section<'_>, info: Option<&ProviderInfo>, locks: &Locks, account_id: Option<&str>) {
+    let closed = !locks.secrets.is_empty() || !locks.tokens.is_empty();
+    if closed && locks.open {
         section.problem(
             "verification",
             "\"none\" contradicts signature_secrets and url_tokens; remove one or the other".to_owned(),
         );
     }
-    if open {
+    if locks.open {
         section.warning("verification", "\"none\": everybody who knows the URL can publish events".to_owned());
     }
-    if !info.signs && !secrets.is_empty() {
+    let Some(info) = info else { return };
+    let key = info.secret_key();
+    let says_nothing = !section.has_problem(key) && !section.has_problem("verification");
+    if !closed && !locks.open && says_nothing {
+        let mend = format!("give it {key}, or write verification = \"none\" to accept everything from everybody");
+        section.problem(key, format!("the source verifies nothing; {mend}"));
+    }
+    if !info.signs && !locks.secrets.is_empty() {
         section.problem("signature_secrets", format!("{} signs nothing; use url_tokens", info.title));
     }
-    if info.signs && account_id.is_none() && (open || !tokens.is_empty()) {
+    if info.signs && account_id.is_none() && (locks.open || !locks.tokens.is_empty()) {
         section.warning(
             "account_id",
             "is missing; unsigned requests name no account and are refused without it".to_owned(),
         );
     }
-    for (key, secret) in secrets
-        .iter()
-        .map(|secret| ("signature_secrets", secret))
-        .chain(tokens.iter().map(|token| ("url_tokens", token)))
-    {
+}
+
+/// A short secret can be guessed. One that is there twice does nothing, and a rotation has been done by halves; one that
+/// signs and stands in a URL too is known to whoever sees the URL.
+fn check_secrets(section: &Section<'_>, locks: &Locks) {
+    let of_secrets = locks.secrets.iter().map(|secret| ("signature_secrets", secret));
+    let all: Vec<(&str, &Secret)> = of_secrets.chain(locks.tokens.iter().map(|token| ("url_tokens", token))).collect();
+    for (index, (key, secret)) in all.iter().enumerate() {
         if secret.len() < 16 {
             section.warning(key, format!("the secret from {} is shorter than 16 bytes", secret.origin));
+        }
+        if let Some((_, other)) = all[..index].iter().find(|(_, other)| other.equals(secret)) {
+            let message =
+                format!("the secrets from {} and {} are equal; each needs its own value", other.origin, secret.origin);
+            section.problem(key, message);
         }
     }
 }
 
+/// Capitals are what the standard writes, and no country is meant by anything else.
 fn region(section: &mut Section<'_>) -> Option<country::Id> {
-    section.parsed("default_region", "an ISO 3166-1 code of two letters such as \"GB\"")
+    let code = section.text("default_region")?;
+    let region = code.to_uppercase().parse().ok();
+    if region.is_none() {
+        let code = section.shown("default_region", &code);
+        section.problem("default_region", format!("{code} is not an ISO 3166-1 code of two letters such as \"GB\""));
+    }
+    region
 }
