@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub mod document;
@@ -27,6 +28,9 @@ use section::Report;
 
 /// Where the file is looked for when nothing names it.
 const DEFAULT_FILE: &str = "trunkline.toml";
+
+/// Where operators are served, unless told otherwise.
+const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
 
 /// The environment variables at the start of the process.
 pub type Environment = BTreeMap<String, String>;
@@ -93,6 +97,20 @@ pub fn find_file(argument: Option<&Path>, environment: &Environment) -> Option<P
 pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Problems> {
     let document = Document::read(file, environment)?;
     resolve_document(document, environment)
+}
+
+/// The address of the operators' server by a configuration that need not hold: what can be read of it, else the default.
+pub fn admin_listen(file: Option<&Path>, environment: &Environment) -> SocketAddr {
+    let listen = document::text_at(file, environment, ["admin", "listen"]);
+    listen.and_then(|address| address.parse().ok()).unwrap_or(DEFAULT_ADMIN_LISTEN)
+}
+
+/// The URL of the operators' server. An address that listens everywhere is asked on loopback.
+pub fn admin_url(mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{listen}")
 }
 
 /// Resolves a configuration given as text, for tests and for `trunkline dev`.

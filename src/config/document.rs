@@ -96,6 +96,19 @@ impl Origins {
     }
 }
 
+/// A text by its path, also of a file that is no TOML elsewhere. A variable of the environment wins, as ever.
+pub(super) fn text_at(file: Option<&Path>, environment: &Environment, path: [&str; 2]) -> Option<String> {
+    let variable = format!("{PREFIX}{}", path.join("__").to_uppercase());
+    if let Some(value) = environment.get(&variable) {
+        return Some(without_line_break(value).to_owned());
+    }
+    let text = std::fs::read_to_string(file?).ok()?;
+    let (spanned, _) = DeTable::parse_recoverable(&text);
+    let [section, key] = path;
+    let DeValue::Table(table) = spanned.get_ref().get(section)?.get_ref() else { return None };
+    table.get(key)?.get_ref().as_str().map(str::to_owned)
+}
+
 /// Cuts one line break from the end, which tools that write secrets like to add.
 pub(super) fn without_line_break(text: &str) -> &str {
     let cut = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use phonenumber::country;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use toml::Table;
 use url::Url;
 
-use super::Secret;
 use super::section::{Report, Section};
+use super::{DEFAULT_ADMIN_LISTEN, Secret, admin_url};
 use crate::event::envelope::Mode;
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
 use crate::providers::{self, Provider, ProviderInfo, SourceOptions};
@@ -142,14 +142,9 @@ impl Settings {
 }
 
 impl Settings {
-    /// The URL of the operators' server, for commands that ask it. An address that listens everywhere is
-    /// asked on loopback.
+    /// The URL of the operators' server, for commands that ask it.
     pub fn admin_url(&self) -> String {
-        let mut address = self.admin_listen;
-        if address.ip().is_unspecified() {
-            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-        }
-        format!("http://{address}")
+        admin_url(self.admin_listen)
     }
 }
 
@@ -266,11 +261,8 @@ fn networks(section: &mut Section<'_>, key: &'static str) -> Vec<IpNet> {
 
 fn admin(mut section: Section<'_>) -> SocketAddr {
     section.heading("[admin]");
-    let listen = section.parsed_or(
-        "listen",
-        SocketAddr::from(([127, 0, 0, 1], 9100)),
-        "an address and port such as 127.0.0.1:9100",
-    );
+    let form = "an address and port such as 127.0.0.1:9100";
+    let listen = section.parsed_or("listen", DEFAULT_ADMIN_LISTEN, form);
     section.finish();
     listen
 }
@@ -334,8 +326,13 @@ fn properties(mut section: Section<'_>) -> Vec<(String, Secret)> {
     properties
 }
 
+/// Who logs in needs a name and a password. Where nobody does, librdkafka looks at neither.
 fn check_log_in(section: &Section<'_>, properties: &[(String, Secret)]) {
     let is_given = |wanted: &str| properties.iter().any(|(name, _)| name == wanted);
+    let protocol = properties.iter().find(|(name, _)| name == "security.protocol");
+    if !protocol.is_some_and(|(_, protocol)| protocol.value.expose_secret().to_uppercase().starts_with("SASL")) {
+        return;
+    }
     for (given, missing) in [("sasl.username", "sasl.password"), ("sasl.password", "sasl.username")] {
         if is_given(given) && !is_given(missing) && !section.has_problem(missing) {
             section.problem(missing, format!("is missing; {given} is of no use without it"));
@@ -599,3 +596,6 @@ fn region(section: &mut Section<'_>) -> Option<country::Id> {
     }
     region
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,3 +79,6 @@ impl fmt::Debug for Secret {
         write!(formatter, "Secret(redacted, {})", self.origin)
     }
 }
+
+#[cfg(test)]
+mod tests;

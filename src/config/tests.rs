@@ -1,11 +1,8 @@
 use super::*;
-use crate::event::privacy::{NumberPolicy, TextPolicy};
+use crate::event::privacy::TextPolicy;
 use crate::publish::lane::Policy;
 
-mod problems;
-mod secrets;
-
-const SOURCE: &str = r#"
+pub(super) const SOURCE: &str = r#"
 [[sources]]
 name = "vonage-eu"
 provider = "vonage"
@@ -21,11 +18,11 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     secrets.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+pub(super) fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
     load_text("trunkline.toml", text, &environment(variables))
 }
 
-fn problems(text: &str) -> Vec<String> {
+pub(super) fn problems(text: &str) -> Vec<String> {
     let problems = load_with(text, &[]).expect_err("this configuration does not hold");
     problems.0.iter().map(ToString::to_string).collect()
 }

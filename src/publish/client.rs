@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use super::cause::Cause;
+use super::veil::Veil;
 use crate::config::{KafkaSettings, Secret};
 use crate::event::kind::LARGE_RECORD_BYTES;
 use crate::spool::SpoolError;
@@ -57,7 +58,7 @@ pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
 pub(super) type Asking = ThreadedProducer<Listening>;
 
 pub(super) fn asking(settings: &KafkaSettings, cause: &Arc<Cause>) -> Result<Asking, StartError> {
-    let client = client_config(settings).create_with_context(Listening(Arc::clone(cause)));
+    let client = client_config(settings).create_with_context(Listening::new(settings, cause));
     client.map_err(|error| not_accepted(settings, &error))
 }
 
@@ -191,20 +192,35 @@ fn properties_named(sentence: &str) -> Vec<String> {
     words.filter(|word| known.get(word).is_ok()).map(str::to_owned).collect()
 }
 
-/// Of a client that remembers why it can not reach brokers.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Listening(pub(super) Arc<Cause>);
+/// Of a client that nothing is published by, and that remembers why it can not reach brokers.
+#[derive(Debug, Clone)]
+pub(super) struct Listening {
+    cause: Arc<Cause>,
+    veil: Veil,
+}
+
+impl Listening {
+    pub(super) fn new(settings: &KafkaSettings, cause: &Arc<Cause>) -> Self {
+        Self { cause: Arc::clone(cause), veil: Veil::of(settings) }
+    }
+
+    /// Why brokers are not reached.
+    pub(super) fn cause(&self) -> &Cause {
+        &self.cause
+    }
+}
 
 impl ClientContext for Listening {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        note_failure(&self.0, fac, log_message);
-        // It is no producer that anything is written by, or not even one.
+        let message = self.veil.over(log_message);
+        note_failure(&self.cause, fac, &message);
+        // What is configured for the producer need not fit it, and does no harm.
         let level = if fac == "CONFWARN" { RDKafkaLogLevel::Debug } else { level };
-        log_client(level, fac, log_message);
+        log_client(level, fac, &message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        note_error(&self.0, &error, reason);
+        note_error(&self.cause, &error, &self.veil.over(reason));
     }
 }
 

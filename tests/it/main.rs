@@ -15,6 +15,7 @@ mod delivered;
 mod doors;
 mod duplicates;
 mod heads;
+mod logs;
 mod operators;
 mod outage;
 mod privacy;

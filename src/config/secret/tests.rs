@@ -1,6 +1,8 @@
 //! Secrets: what they are read from, and that nothing ever repeats one.
 
 use super::*;
+use crate::config::tests::{SOURCE, load_with};
+use crate::event::privacy::{NumberPolicy, TextPolicy};
 
 #[test]
 fn a_secret_loses_one_line_break_and_nothing_else() {
@@ -143,7 +145,7 @@ fn no_message_repeats_a_property() {
     for property in [
         "\"sasl.pasword\" = \"hunter2hunter2\"",
         "\"sasl.pasword\" = \"env:KAFKA_PASSWORD\"",
-        "\"sasl.password\" = \"hunter2hunter2\"",
+        "\"sasl.password\" = \"hunter2hunter2\"\n\"security.protocol\" = \"SASL_SSL\"",
         "\"sasl.password\" = [\"hunter2hunter2\"]",
         "\"sasl.password\" = 4242.4242",
         "\"sasl.password\" = { value = \"hunter2hunter2\" }",

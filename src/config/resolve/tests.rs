@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is told at once, each with its line.
 
-use super::*;
+use crate::config::tests::{SOURCE, load_with, problems};
 
 /// A configuration with a mistake in nearly every line, and what is told of each.
 const MISTAKES: &str = r#"
@@ -15,7 +15,7 @@ bootstrap_servers = "not a host:::"
 topic_prefix = "a b"
 [kafka.properties]
 "sasl.pasword" = "hunter2hunter2"
-"security.protocol" = "SSSL"
+"security.protocol" = "SASL_SSSL"
 "sasl.username" = "me"
 acks = "1"
 [[sources]]
