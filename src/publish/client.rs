@@ -141,12 +141,14 @@ pub fn property_fault(name: &str, value: &Secret) -> Option<&'static str> {
     config.create_native_config().err().map(|error| fault(&error))
 }
 
+const NOT_BUILT_IN: &[&str] = &["not supported in this build", "not available at build time"];
+
 fn fault(error: &KafkaError) -> &'static str {
     match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
             "is no property of librdkafka; its CONFIGURATION.md names them"
         }
-        KafkaError::ClientConfig(_, sentence, ..) if sentence.contains("not supported in this build") => {
+        KafkaError::ClientConfig(_, sentence, ..) if NOT_BUILT_IN.iter().any(|words| sentence.contains(words)) => {
             "needs a part of librdkafka that is not built in"
         }
         KafkaError::Nul(_) => "has a zero byte in its value",
@@ -307,6 +309,9 @@ pub(super) mod tests {
             assert!(error.to_string().contains(name), "{name}: {error}");
             assert!(!format!("{error} {error:?}").contains(hidden), "{name}: {error:?}");
         }
+        let oidc = settings("sasl.oauthbearer.method", "oidc", "text");
+        let fault = property_fault("sasl.oauthbearer.method", &oidc.properties[0].1).unwrap();
+        assert!(fault.contains("not built in"), "{fault}");
         let zero = settings("client.id", "hunter2\0", "text");
         assert!(property_fault("client.id", &zero.properties[0].1).unwrap().contains("zero byte"));
         assert!(!validate(&zero).unwrap_err().to_string().contains("hunter2"));

@@ -19,6 +19,7 @@ mod healthcheck;
 mod logs;
 mod operators;
 mod outage;
+mod pages;
 mod privacy;
 mod program;
 mod properties;
