@@ -16,15 +16,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub mod document;
+pub mod report;
 pub mod resolve;
 pub mod secret;
 pub mod section;
+pub mod settings;
 
-pub use resolve::{KafkaSettings, ServerSettings, Settings, Source, SpoolSettings, TlsFiles};
 pub use secret::Secret;
+pub use settings::{KafkaSettings, ServerSettings, Settings, Source, SpoolSettings, TlsFiles};
 
 use document::Document;
-use section::Report;
+use report::Report;
 
 /// Where the file is looked for when nothing names it.
 const DEFAULT_FILE: &str = "trunkline.toml";

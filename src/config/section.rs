@@ -1,105 +1,18 @@
 //! Reading one table of the configuration, key by key.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use toml::{Table, Value};
-use url::Url;
 
-use super::document::Origins;
-use super::{Environment, Problem, Secret};
+use super::report::Report;
 
-/// What is found while the configuration is resolved.
-#[derive(Debug)]
-pub struct Report<'e> {
-    origins: Origins,
-    environment: &'e Environment,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
-    redacted: RefCell<String>,
-    referred: RefCell<HashSet<String>>,
-}
+mod secrets;
+mod url;
 
-impl<'e> Report<'e> {
-    /// Starts an empty report.
-    pub fn new(origins: Origins, environment: &'e Environment) -> Self {
-        let empty = RefCell::default;
-        Self {
-            origins,
-            environment,
-            problems: empty(),
-            warnings: empty(),
-            redacted: RefCell::default(),
-            referred: RefCell::default(),
-        }
-    }
-
-    /// Resolves a secret, and remembers the variable that it comes from.
-    fn resolve(&self, written: &str) -> Result<Secret, String> {
-        self.refer(written);
-        Secret::resolve(written, self.environment)
-    }
-
-    /// Reads the value of a property, which may be empty if it is no secret.
-    fn read_property(&self, name: &str, written: &str) -> Result<Secret, String> {
-        self.refer(written);
-        let secret = Secret::read(written, self.environment)?;
-        match secret.is_empty() && names_a_secret(name) {
-            true => Err(format!("the secret ({}) is empty", secret.origin)),
-            false => Ok(secret),
-        }
-    }
-
-    /// The variable that a value came from, if it came from one.
-    fn variable_of(&self, key: &str) -> Option<&String> {
-        self.origins.variable_of(key)
-    }
-
-    fn refer(&self, written: &str) {
-        if let Some(name) = written.strip_prefix("env:") {
-            self.referred.borrow_mut().insert(name.to_owned());
-        }
-    }
-
-    /// Warns of variables that look like ours and are used for nothing: most likely mistyped keys.
-    fn warn_of_strays(&self) {
-        let referred = self.referred.borrow();
-        for variable in self.origins.strays.iter().filter(|name| !referred.contains(*name)) {
-            let message = "is no key: a key's path is joined by two underscores, as in TRUNKLINE_KAFKA__ACK_TIMEOUT_MS";
-            let (origin, key) = (variable.clone(), String::new());
-            let problem = Problem { origin, line: None, key, message: message.to_owned() };
-            self.warnings.borrow_mut().push(problem);
-        }
-    }
-
-    /// Problems and warnings by their lines, and the resolved configuration with secrets redacted.
-    pub fn into_parts(self) -> (Vec<Problem>, Vec<Problem>, String) {
-        self.warn_of_strays();
-        let (mut problems, mut warnings) = (self.problems.into_inner(), self.warnings.into_inner());
-        for list in [&mut problems, &mut warnings] {
-            list.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
-        }
-        (problems, warnings, self.redacted.into_inner())
-    }
-
-    fn problem_at(&self, key: String, message: String) -> Problem {
-        match self.variable_of(&key) {
-            Some(variable) => Problem { origin: variable.clone(), line: None, key, message },
-            None => Problem { origin: self.origins.file.clone(), line: self.origins.line_of(&key), key, message },
-        }
-    }
-
-    fn heading(&self, heading: &str) {
-        let mut redacted = self.redacted.borrow_mut();
-        let separator = if redacted.is_empty() { "" } else { "\n" };
-        redacted.push_str(separator);
-        redacted.push_str(heading);
-        redacted.push('\n');
-    }
-}
+pub(crate) use secrets::names_a_secret;
+use url::url_fault;
 
 /// One table. Reading a key removes it; what is left at the end is unknown and refused.
 #[derive(Debug)]
@@ -319,92 +232,6 @@ impl<'r> Section<'r> {
         values
     }
 
-    /// One secret.
-    pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
-        match self.take(key)? {
-            Value::String(written) => {
-                self.resolve_secret(key, &written).inspect(|secret| self.resolved(key, &redacted(secret)))
-            }
-            other => {
-                self.problem(key, format!("expected \"env:NAME\" or \"file:PATH\", found {}", described(&other)));
-                None
-            }
-        }
-    }
-
-    /// A list of secrets, all of them in use.
-    pub fn secrets(&mut self, key: &'static str) -> Vec<Secret> {
-        let written = self.take_list(key);
-        let secrets: Vec<Secret> = written.iter().filter_map(|text| self.resolve_secret(key, text)).collect();
-        if !secrets.is_empty() {
-            let origins: Vec<&str> = secrets.iter().map(|secret| secret.origin.as_str()).collect();
-            let hidden = vec!["\"***\""; secrets.len()];
-            self.resolved(key, &format!("[{}]  # from {}", hidden.join(", "), origins.join(", ")));
-        }
-        secrets
-    }
-
-    /// Every key that is left, as texts that may be secrets: for properties handed to a library.
-    pub fn remaining_as_secrets(&mut self) -> Vec<(String, Secret)> {
-        let table = std::mem::take(&mut self.table);
-        table.into_iter().filter_map(|(name, value)| self.property(name, value)).collect()
-    }
-
-    fn property(&mut self, name: String, value: Value) -> Option<(String, Secret)> {
-        let text = match value {
-            Value::String(text) => text,
-            Value::Integer(number) => number.to_string(),
-            Value::Boolean(flag) => flag.to_string(),
-            other => {
-                self.problem(&name, format!("expected text, a number or true or false, found {}", described(&other)));
-                return None;
-            }
-        };
-        let mut secret = match self.report.read_property(&name, &text) {
-            Ok(secret) => secret,
-            Err(message) => {
-                self.problem(&name, message);
-                return None;
-            }
-        };
-        self.warn_of_space(&name, &secret);
-        if let Some(variable) = self.report.variable_of(&self.path_to(&name)).filter(|_| secret.is_literal()) {
-            secret.origin.clone_from(variable);
-        }
-        let hidden = !secret.is_literal() || names_a_secret(&name);
-        let printed = if hidden { redacted(&secret) } else { quoted(&text) };
-        self.resolved(&quoted(&name), &printed);
-        Some((name, secret))
-    }
-
-    fn resolve_secret(&self, key: &str, written: &str) -> Option<Secret> {
-        match self.report.resolve(written) {
-            Ok(secret) => {
-                if secret.is_literal() && !self.is_from_environment(key) {
-                    self.warning(
-                        key,
-                        "holds the secret itself; \"env:NAME\" or \"file:PATH\" keeps it out of the file".to_owned(),
-                    );
-                }
-                self.warn_of_space(key, &secret);
-                Some(secret)
-            }
-            Err(message) => {
-                self.problem(key, message);
-                None
-            }
-        }
-    }
-
-    /// White space at the ends counts, and is there by mistake for the most part.
-    fn warn_of_space(&self, key: &str, secret: &Secret) {
-        if secret.has_space_at_its_ends() {
-            let message =
-                format!("the value from {} begins or ends with white space, which is a part of it", secret.origin);
-            self.warning(key, message);
-        }
-    }
-
     fn take_list(&mut self, key: &'static str) -> Vec<String> {
         let list = match self.take(key) {
             None => return Vec::new(),
@@ -458,25 +285,23 @@ impl<'r> Section<'r> {
     /// Whether a problem with a key of this table is known already.
     pub fn has_problem(&self, key: &str) -> bool {
         let path = self.path_to(key);
-        self.report.problems.borrow().iter().any(|problem| problem.key == path)
+        self.report.has_problem(|known| known == path)
     }
 
     /// Whether a problem with something in a table below this one is known already.
     pub fn has_problem_below(&self, key: &str) -> bool {
         let path = format!("{}.", self.path_to(key));
-        self.report.problems.borrow().iter().any(|problem| problem.key.starts_with(&path))
+        self.report.has_problem(|known| known.starts_with(&path))
     }
 
     /// Records a problem with a key of this table.
     pub fn problem(&self, key: &str, message: String) {
-        let problem = self.report.problem_at(self.path_to(key), message);
-        self.report.problems.borrow_mut().push(problem);
+        self.report.problem(self.path_to(key), message);
     }
 
     /// Records something allowed and unwise.
     pub fn warning(&self, key: &str, message: String) {
-        let warning = self.report.problem_at(self.path_to(key), message);
-        self.report.warnings.borrow_mut().push(warning);
+        self.report.warning(self.path_to(key), message);
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {
@@ -512,22 +337,8 @@ impl<'r> Section<'r> {
     }
 
     fn resolved(&self, key: &str, printed: &str) {
-        let mut redacted = self.report.redacted.borrow_mut();
-        for part in [key, " = ", printed, "\n"] {
-            redacted.push_str(part);
-        }
+        self.report.resolved(key, printed);
     }
-}
-
-fn redacted(secret: &Secret) -> String {
-    format!("\"***\"  # from {}", secret.origin)
-}
-
-/// Whether a property of this name holds what nobody may read.
-pub(crate) fn names_a_secret(name: &str) -> bool {
-    ["passw", "passphrase", "secret", "token", "pem", "jaas", "oauthbearer.config", "oauthbearer.extensions"]
-        .iter()
-        .any(|word| name.contains(word))
 }
 
 fn quoted(text: &str) -> String {
@@ -545,16 +356,3 @@ fn described(value: &Value) -> &'static str {
         Value::Table(_) => "a table",
     }
 }
-
-/// What keeps a text from being a URL that requests can be sent to and that may be printed.
-fn url_fault(text: &str) -> Option<&'static str> {
-    let Ok(url) = Url::parse(text) else { return Some(NO_URL) };
-    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if !is_web || url.query().is_some() || url.fragment().is_some() {
-        return Some(NO_URL);
-    }
-    let is_anonymous = url.username().is_empty() && url.password().is_none();
-    (!is_anonymous).then_some("holds a user's name or password, which would be printed with it; leave them out")
-}
-
-const NO_URL: &str = "expected a URL such as \"https://hooks.example.com\", without a query";

@@ -85,66 +85,6 @@ fn every_problem_is_told_at_once_with_key_and_mend() {
     }
 }
 
-/// All that decides over loss, order and memory, by all names that librdkafka's CONFIGURATION.md has for it.
-const OWNED: [&str; 20] = [
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "acks",
-    "request.required.acks",
-    "enable.idempotence",
-    "enable.gapless.guarantee",
-    "partitioner",
-    "message.timeout.ms",
-    "delivery.timeout.ms",
-    "message.send.max.retries",
-    "retries",
-    "max.in.flight",
-    "max.in.flight.requests.per.connection",
-    "queue.buffering.max.messages",
-    "queue.buffering.max.kbytes",
-    "queue.buffering.max.ms",
-    "message.max.bytes",
-    "transactional.id",
-    "delivery.report.only.error",
-    "allow.auto.create.topics",
-];
-
-#[test]
-fn every_owned_property_is_refused_by_each_of_its_names() {
-    for name in OWNED {
-        let found = problems(&format!("{SOURCE}\n[kafka.properties]\n\"{name}\" = \"1\"\n"));
-        assert!(
-            found.iter().any(|problem| problem.contains(&format!("kafka.properties.{name}: is set by Trunkline"))),
-            "{found:?}"
-        );
-    }
-}
-
-#[test]
-fn a_property_may_be_empty_if_it_is_no_secret() {
-    let with = |properties: &str| format!("{SOURCE}\n[kafka.properties]\n{properties}\n");
-    let found = problems(&with("\"client.id\" = \"\"\n\"sasl.password\" = \"\""));
-    assert_eq!(found.iter().filter(|problem| problem.contains("kafka.properties")).count(), 1, "{found:?}");
-    assert!(found.iter().any(|problem| problem.contains("sasl.password: the secret (text) is empty")), "{found:?}");
-    let loaded = load_with(&with("\"client.id\" = \"env:NOTHING\""), &[("NOTHING", "")]).unwrap();
-    assert!(loaded.settings.kafka.properties[0].1.is_empty());
-}
-
-#[test]
-fn a_source_must_verify_or_say_that_it_does_not() {
-    let source = |keys: &str| format!("[[sources]]\nname = \"a\"\nprovider = \"vonage\"\naccount_id = \"x\"\n{keys}");
-    assert!(problems(&source(""))[0].contains("the source verifies nothing"));
-    assert!(problems(&source("signature_secrets = []"))[0].contains("the source verifies nothing"));
-    assert!(problems(&source("verification = \"some\""))[0].contains("expected \"none\""));
-    let both = source("verification = \"none\"\nurl_tokens = [\"env:VONAGE_SECRET\"]");
-    assert!(problems(&both)[0].contains("contradicts"));
-    let open = load_with(&source("verification = \"none\""), &[]).unwrap();
-    assert!(open.warnings.iter().any(|warning| warning.message.contains("everybody")));
-    let twice = format!("{SOURCE}{SOURCE}");
-    assert!(problems(&twice)[0].contains("is the name of another source"));
-    assert!(problems("")[0].contains("add a [[sources]] block"));
-}
-
 #[test]
 fn the_environment_overrides_the_file_and_is_named_in_problems() {
     let variables = [
@@ -176,58 +116,6 @@ fn the_environment_overrides_the_file_and_is_named_in_problems() {
     assert_eq!(hashed.warnings, []);
     let unknown = load_with(SOURCE, &[("TRUNKLINE_KAFAK__X", "1")]).expect_err("no such section");
     assert!(unknown.to_string().contains("TRUNKLINE_KAFAK__X"));
-}
-
-#[test]
-fn a_whole_source_may_come_from_the_environment() {
-    let variables = [
-        ("TRUNKLINE_SOURCES__0__NAME", "v"),
-        ("TRUNKLINE_SOURCES__0__PROVIDER", "vonage"),
-        ("TRUNKLINE_SOURCES__0__SIGNATURE_SECRETS", "env:VONAGE_SECRET"),
-    ];
-    let settings = load_with("", &variables).unwrap().settings;
-    assert_eq!(settings.sources[0].name, "v");
-}
-
-#[test]
-fn the_documented_keys_of_every_provider_are_accepted() {
-    let text = r#"
-        [[sources]]
-        name = "v"
-        provider = "vonage"
-        account_id = "abcd1234"
-        signature_secrets = ["env:VONAGE_SECRET", "env:OLD_SECRET"]
-        url_tokens = ["env:URL_TOKEN"]
-        application_ids = ["aaaaaaaa-bbbb-cccc-dddd-0123456789ab"]
-        iat_max_age_s = 90000
-        iat_max_ahead_s = 300
-        sms_signature_method = "sha512"
-        sms_timestamp_max_age_s = 90000
-        api_key = "abcd1234"
-        api_secret = "env:VONAGE_SECRET"
-        allowed_ips = ["203.0.113.0/24"]
-        default_region = "GB"
-        [[sources]]
-        name = "w"
-        provider = "webex"
-        account_id = "11111111-2222-4333-8444-555555555555"
-        signature_secrets = ["env:VONAGE_SECRET"]
-        [[sources]]
-        name = "t"
-        provider = "telphin"
-        account_id = "999"
-        url_tokens = ["env:VONAGE_SECRET"]
-        client_id = "x"
-        client_secret = "env:VONAGE_SECRET"
-        api_url = "https://apiproxy.telphin.ru"
-    "#;
-    let loaded = load_with(text, &[]).unwrap();
-    assert!(!loaded.redacted.contains("hunter2"));
-    assert_eq!(loaded.settings.sources[1].max_body_bytes, 64 << 20);
-    let unknown_method = text.replace("sha512", "rot13");
-    assert!(problems(&unknown_method)[0].contains("sources.0.sms_signature_method"));
-    let unnamed = text.replace("account_id = \"999\"", "");
-    assert!(problems(&unnamed)[0].contains("sources.2.account_id"));
 }
 
 #[test]
