@@ -20,6 +20,9 @@ const LOOK_FIRST: Duration = Duration::from_millis(100);
 /// How long to wait before looking again for topics that are missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// How often it is looked for refused webhooks that the log has not told yet.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
 /// What is kept of the time for stopping, at most, so that events can be saved even if requests take all the rest.
 const SAVING: Duration = Duration::from_secs(2);
 
@@ -33,7 +36,7 @@ pub struct App {
     /// What both of them serve.
     pub ingest: Arc<Ingest>,
     stopping: Arc<AtomicBool>,
-    topics_task: tokio::task::JoinHandle<()>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
     shutdown_timeout: Duration,
 }
 
@@ -48,13 +51,14 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let publisher = Publisher::start(&settings.kafka, Some(&settings.spool), &[], settings.dedup_window, &metrics)?;
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
-        let topics_task = tokio::spawn(look_after_topics(settings.kafka.clone(), Arc::downgrade(&ingest)));
+        let topics = tokio::spawn(look_after_topics(settings.kafka.clone(), Arc::downgrade(&ingest)));
+        let tasks = [topics, tokio::spawn(tell_refusals(Arc::downgrade(&ingest)))];
         let stopping = Arc::new(AtomicBool::new(false));
         let state = admin::State { ingest: Arc::clone(&ingest), stopping: Arc::clone(&stopping) };
         let webhooks = http::serve_webhooks(&settings.server, listener, &ingest)?;
         let admin = http::serve_admin(admin_listener, state)?;
         tracing::info!(webhooks = %webhooks.address, admin = %admin.address, "listening");
-        Ok(Self { webhooks, admin, ingest, stopping, topics_task, shutdown_timeout: settings.server.shutdown_timeout })
+        Ok(Self { webhooks, admin, ingest, stopping, tasks, shutdown_timeout: settings.server.shutdown_timeout })
     }
 
     /// Waits until a part of the service ends by itself, which is always a failure.
@@ -81,7 +85,7 @@ impl App {
     pub async fn stop(self) -> Left {
         self.stopping.store(true, Ordering::Release);
         self.vitals().stopping();
-        self.topics_task.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         let deadline = Instant::now() + self.shutdown_timeout;
         let requests_until = deadline - (self.shutdown_timeout / 4).min(SAVING);
         if tokio::time::timeout_at(requests_until.into(), self.webhooks.stop()).await.is_err() {
@@ -95,6 +99,15 @@ impl App {
             // Nothing is known of the events then, which must not be told as if all of them had arrived.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+}
+
+/// Has the log tell of refused webhooks that no later one follows.
+async fn tell_refusals(ingest: Weak<Ingest>) {
+    while let Some(ingest) = ingest.upgrade() {
+        ingest.metrics().refusals.tell(Instant::now());
+        drop(ingest);
+        tokio::time::sleep(TELL_AGAIN).await;
     }
 }
 

@@ -91,6 +91,49 @@ impl Context {
     }
 }
 
+/// Where the operators' server of a running service is.
+#[derive(Debug)]
+pub struct AdminAddress {
+    /// Its URL.
+    pub url: String,
+    /// What is wrong with the configuration as it is now, if it does not hold: the service runs on with the one that it
+    /// read at its start.
+    pub broken: Option<anyhow::Error>,
+}
+
+impl Context {
+    /// Finds the operators' server by the configuration, also by one that does not hold any more.
+    pub fn admin(&self) -> AdminAddress {
+        match self.load() {
+            Ok(loaded) => AdminAddress { url: loaded.settings.admin_url(), broken: None },
+            Err(error) => {
+                let file = config::find_file(self.config.as_deref(), &self.environment);
+                let url = config::admin_url(config::admin_listen(file.as_deref(), &self.environment));
+                AdminAddress { url, broken: Some(error) }
+            }
+        }
+    }
+}
+
+impl AdminAddress {
+    /// Warns of a configuration that does not hold, since the service would not start with it.
+    pub fn warn(&self) {
+        for line in
+            self.broken.iter().flat_map(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+        {
+            tracing::warn!("the next start will fail: {line}");
+        }
+    }
+
+    /// Adds what is wrong with the configuration to an error: the address may be wrong too then.
+    pub fn explain(self, error: anyhow::Error) -> anyhow::Error {
+        match self.broken {
+            Some(broken) => anyhow::anyhow!("{broken:#}\n{error:#}"),
+            None => error,
+        }
+    }
+}
+
 /// Parses the command line, runs the command and turns its result into an exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -5,25 +5,34 @@
 //! value came from, collects every problem instead of stopping at the first, refuses keys that nobody
 //! asked for, and remembers the resolved value with secrets redacted.
 //!
+//! A message names the key, where its value came from, and what would be right. It repeats no value of a
+//! secret, of `kafka.properties` or of the environment, and no sentence of a library, which might repeat one.
+//!
 //! Only this module reads the environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub mod document;
+pub mod report;
 pub mod resolve;
 pub mod secret;
 pub mod section;
+pub mod settings;
 
-pub use resolve::{KafkaSettings, ServerSettings, Settings, Source, SpoolSettings, TlsFiles};
 pub use secret::Secret;
+pub use settings::{KafkaSettings, ServerSettings, Settings, Source, SpoolSettings, TlsFiles};
 
 use document::Document;
-use section::Report;
+use report::Report;
 
 /// Where the file is looked for when nothing names it.
 const DEFAULT_FILE: &str = "trunkline.toml";
+
+/// Where operators are served, unless told otherwise.
+const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
 
 /// The environment variables at the start of the process.
 pub type Environment = BTreeMap<String, String>;
@@ -33,6 +42,8 @@ pub type Environment = BTreeMap<String, String>;
 pub struct Problem {
     /// File or environment variable.
     pub origin: String,
+    /// Line of the file, counted from 1. Of a key that is missing it is the line of the table that lacks it.
+    pub line: Option<usize>,
     /// Path of the key, such as `kafka.ack_timeout_ms`.
     pub key: String,
     /// What is wrong and what would be right.
@@ -41,10 +52,14 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key.is_empty() {
-            true => write!(formatter, "{}: {}", self.origin, self.message),
-            false => write!(formatter, "{}: {}: {}", self.origin, self.key, self.message),
+        formatter.write_str(&self.origin)?;
+        if let Some(line) = self.line {
+            write!(formatter, ":{line}")?;
         }
+        if !self.key.is_empty() {
+            write!(formatter, ": {}", self.key)?;
+        }
+        write!(formatter, ": {}", self.message)
     }
 }
 
@@ -86,6 +101,20 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Pr
     resolve_document(document, environment)
 }
 
+/// The address of the operators' server by a configuration that need not hold: what can be read of it, else the default.
+pub fn admin_listen(file: Option<&Path>, environment: &Environment) -> SocketAddr {
+    let listen = document::text_at(file, environment, ["admin", "listen"]);
+    listen.and_then(|address| address.parse().ok()).unwrap_or(DEFAULT_ADMIN_LISTEN)
+}
+
+/// The URL of the operators' server. An address that listens everywhere is asked on loopback.
+pub fn admin_url(mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{listen}")
+}
+
 /// Resolves a configuration given as text, for tests and for `trunkline dev`.
 ///
 /// # Errors
@@ -99,10 +128,7 @@ fn resolve_document(document: Document, environment: &Environment) -> Result<Loa
     let report = Report::new(document.origins, environment);
     let settings = resolve::resolve(document.table, &report);
     let (problems, warnings, redacted) = report.into_parts();
-    match settings {
-        Some(settings) if problems.is_empty() => Ok(Loaded { settings, warnings, redacted }),
-        _ => Err(Problems(problems)),
-    }
+    if problems.is_empty() { Ok(Loaded { settings, warnings, redacted }) } else { Err(Problems(problems)) }
 }
 
 #[cfg(test)]

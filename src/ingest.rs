@@ -129,7 +129,6 @@ impl Ingest {
 
     fn refuse(&self, active: &ActiveSource, error: AuthError) -> Outcome {
         if error == AuthError::FromTheFuture {
-            tracing::warn!(source.name = %active.name, "a valid signature is from the future: is our clock behind?");
             active.metrics.request(RequestOutcome::ClockAhead);
             return Outcome::ClockAhead;
         }

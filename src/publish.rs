@@ -41,6 +41,7 @@ pub mod raw;
 pub mod reader;
 pub mod topics;
 mod upkeep;
+mod veil;
 pub mod vitals;
 pub mod waking;
 mod warm;

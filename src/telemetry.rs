@@ -3,10 +3,10 @@
 use std::io::IsTerminal as _;
 use std::str::FromStr;
 
-use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
 pub mod metrics;
+pub mod refusals;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,7 +25,7 @@ impl LogFormat {
     /// When there is no such format.
     pub fn from_name(name: &str) -> anyhow::Result<Self> {
         clap::ValueEnum::from_str(name, true)
-            .map_err(|_| anyhow::anyhow!("{name:?} is no log format; text and json are"))
+            .map_err(|_| anyhow::anyhow!("TRUNKLINE_LOG_FORMAT names no log format; text and json are"))
     }
 }
 
@@ -34,8 +34,9 @@ impl LogFormat {
 /// # Errors
 /// When the filter can not be understood, or logging was started before.
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::from_str(filter).with_context(|| format!("{filter:?} is not a log filter such as \"info\""))?;
+    // The filter may come from the environment, whose values are not repeated.
+    let filter = EnvFilter::from_str(filter)
+        .map_err(|_| anyhow::anyhow!("--log or TRUNKLINE_LOG is not a log filter such as \"info\""))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

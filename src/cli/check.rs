@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Context, output};
 use crate::config::{KafkaSettings, Loaded};
 use crate::http;
-use crate::publish::client::{self, Unusable};
+use crate::publish::client::Unusable;
 use crate::publish::permits::{self, Verdict};
 use crate::publish::topics::{self, TopicState};
 
@@ -27,7 +27,6 @@ impl Check {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let loaded = context.load()?;
         let settings = &loaded.settings;
-        client::validate(&settings.kafka)?;
         if let Some(files) = &settings.server.tls {
             http::tls::server_config(files)?;
         }

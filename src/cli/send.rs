@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use url::Url;
 
 use super::dev::DEMO_ACCOUNT;
 use super::output;
@@ -77,6 +78,8 @@ pub struct Send {
 struct Target {
     url: String,
     credentials: Credentials,
+    /// The token of a source that takes unsigned requests, where the provider itself could sign.
+    token: Option<String>,
 }
 
 impl Send {
@@ -89,7 +92,7 @@ impl Send {
             .ok_or_else(|| anyhow::anyhow!("{provider:?} is not known; `trunkline send --list` names the providers"))?;
         let simulation = find(info, kind)?;
         let target = self.target(info, context)?;
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        let client = client(&target.url)?;
         let mut as_wanted = 0;
         let started = Instant::now();
         let mut sent = 0;
@@ -97,7 +100,8 @@ impl Send {
             for body in self.bodies(simulation, &target.credentials, index)? {
                 self.pace(started, sent).await;
                 let signing = Signing { credentials: &target.credentials, url: &target.url, now: Time::now() };
-                let request = (simulation.sign)(&signing, body);
+                let mut request = (simulation.sign)(&signing, body);
+                request.url_token = request.url_token.or_else(|| target.token.clone());
                 as_wanted += u64::from(self.send(&client, &target.url, request).await?);
                 sent += 1;
             }
@@ -120,8 +124,8 @@ impl Send {
         let secret = self.secret.as_ref().map(|written| crate::config::Secret::resolve(written, &context.environment));
         let secret = secret.transpose().map_err(anyhow::Error::msg)?.map(|secret| secret.value);
         anyhow::ensure!(secret.is_some(), "--secret or --source is needed; `trunkline dev` prints its secrets");
-        let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:8080/webhooks/{}-demo", info.name));
-        Ok(Target { url, credentials: self.credentials(None, secret) })
+        let url = self.url_or(|| format!("http://127.0.0.1:8080/webhooks/{}-demo", info.name));
+        Ok(Target { url, credentials: self.credentials(None, secret), token: None })
     }
 
     fn target_of_source(
@@ -131,9 +135,21 @@ impl Send {
         source: &Source,
     ) -> anyhow::Result<Target> {
         anyhow::ensure!(source.info.name == info.name, "the source {} is one of {}", source.name, source.info.title);
-        let url = self.url.clone().unwrap_or_else(|| format!("{}/webhooks/{}", settings.base_url(), source.name));
+        let url = self.url_or(|| format!("{}/webhooks/{}", settings.base_url(), source.name));
         let secret = if info.signs { &source.signature_secret } else { &source.url_token };
-        Ok(Target { url, credentials: self.credentials(source.account_id.clone(), secret.clone()) })
+        let token = source.url_token.as_ref().filter(|_| secret.is_none()).map(|token| self.shown_token(token));
+        Ok(Target { url, credentials: self.credentials(source.account_id.clone(), secret.clone()), token })
+    }
+
+    /// A slash at the end is as none, and a token may have to follow.
+    fn url_or(&self, default: impl FnOnce() -> String) -> String {
+        let url = self.url.clone().unwrap_or_else(default);
+        url.trim_end_matches('/').to_owned()
+    }
+
+    fn shown_token(&self, token: &SecretString) -> String {
+        let wrong = if self.tamper { "-tampered" } else { "" };
+        format!("{}{wrong}", token.expose_secret())
     }
 
     fn credentials(&self, account: Option<String>, secret: Option<SecretString>) -> Credentials {
@@ -193,7 +209,9 @@ impl Send {
         for (name, value) in request.headers {
             builder = builder.header(name, value);
         }
-        let response = builder.send().await.with_context(|| format!("nothing takes webhooks at {url}"))?;
+        // The error's own URL ends with the token.
+        let response = builder.send().await.map_err(reqwest::Error::without_url);
+        let response = response.with_context(|| format!("nothing takes webhooks at {url}"))?;
         let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
         let status = response.status();
         let wanted = if self.tamper { status == reqwest::StatusCode::UNAUTHORIZED } else { status.is_success() };
@@ -201,6 +219,14 @@ impl Send {
         output::line(&format!("{status}{remark} ({milliseconds:.1} ms)"));
         Ok(wanted)
     }
+}
+
+/// Asks a proxy of the environment (`HTTP_PROXY`) only where a name has to be reached that may be far away. What is
+/// given by its address, as in the lines that `dev` prints, is reached directly.
+fn client(url: &str) -> anyhow::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().timeout(Duration::from_secs(60));
+    let is_far = Url::parse(url).is_ok_and(|url| url.domain().is_some_and(|name| name != "localhost"));
+    Ok(if is_far { builder } else { builder.no_proxy() }.build()?)
 }
 
 fn list() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::{Environment, Problem, Problems};
@@ -26,6 +27,8 @@ pub struct Document {
 pub struct Origins {
     /// Name of the file.
     pub file: String,
+    /// Path of a key, of a table or of an element of a list to its line in the file.
+    pub lines: BTreeMap<String, usize>,
     /// Path of a key to the variable that set it.
     pub variables: BTreeMap<String, String>,
     /// Variables with our prefix that name no key, since every key is in a section. They may hold
@@ -56,9 +59,8 @@ impl Document {
     /// # Errors
     /// When the text is no TOML, or a variable names an impossible place.
     pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Self, Problems> {
-        let mut table: Table =
-            text.parse().map_err(|error: toml::de::Error| one_problem(name, "", error.to_string()))?;
-        let mut origins = Origins { file: name.to_owned(), ..Origins::default() };
+        let (mut table, lines) = parse_file(name, text)?;
+        let mut origins = Origins { file: name.to_owned(), lines, ..Origins::default() };
         let mut problems = Vec::new();
         for (variable, value) in environment {
             let is_key = variable.starts_with(PREFIX) && !NOT_KEYS.contains(&variable.as_str());
@@ -68,17 +70,113 @@ impl Document {
                 continue;
             }
             let path = path_of(rest);
-            match insert(&mut table, &path, value) {
+            match insert(&mut table, &path, without_line_break(value)) {
                 Ok(()) => drop(origins.variables.insert(path.join("."), variable.clone())),
-                Err(message) => problems.push(Problem { origin: variable.clone(), key: path.join("."), message }),
+                Err(message) => {
+                    problems.push(Problem { origin: variable.clone(), line: None, key: path.join("."), message })
+                }
             }
         }
         if problems.is_empty() { Ok(Self { table, origins }) } else { Err(Problems(problems)) }
     }
 }
 
+impl Origins {
+    /// Where a key's value came from. A whole table can be meant too, which a variable may reach into.
+    pub fn variable_of(&self, key: &str) -> Option<&String> {
+        let below = format!("{key}.");
+        let reaches = || self.variables.iter().find(|(path, _)| path.starts_with(&below)).map(|(_, variable)| variable);
+        self.variables.get(key).or_else(reaches)
+    }
+
+    /// The line of a key, else of the table that it would stand in.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        let line = self.lines.get(key).copied();
+        line.or_else(|| key.rsplit_once('.').and_then(|(table, _)| self.line_of(table)))
+    }
+}
+
+/// A text by its path, also of a file that is no TOML elsewhere. A variable of the environment wins, as ever.
+pub(super) fn text_at(file: Option<&Path>, environment: &Environment, path: [&str; 2]) -> Option<String> {
+    let variable = format!("{PREFIX}{}", path.join("__").to_uppercase());
+    if let Some(value) = environment.get(&variable) {
+        return Some(without_line_break(value).to_owned());
+    }
+    let text = std::fs::read_to_string(file?).ok()?;
+    let (spanned, _) = DeTable::parse_recoverable(&text);
+    let [section, key] = path;
+    let DeValue::Table(table) = spanned.get_ref().get(section)?.get_ref() else { return None };
+    table.get(key)?.get_ref().as_str().map(str::to_owned)
+}
+
+/// Cuts one line break from the end, which tools that write secrets like to add.
+pub(super) fn without_line_break(text: &str) -> &str {
+    let cut = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
+    cut.unwrap_or(text)
+}
+
+type Lines = BTreeMap<String, usize>;
+
+/// The file's table and the lines of its keys, or everything that is no TOML in it.
+fn parse_file(name: &str, text: &str) -> Result<(Table, Lines), Problems> {
+    let (spanned, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let mut problems: Vec<Problem> = errors.iter().map(|error| syntax_problem(name, text, error)).collect();
+        problems.sort_by_key(|problem| problem.line);
+        return Err(Problems(problems));
+    }
+    let mut lines = Lines::new();
+    note_lines(spanned.get_ref(), "", text, &mut lines);
+    let table = text.parse().map_err(|error: toml::de::Error| {
+        // What the library says of a value that it can not hold may repeat it.
+        let line = error.span().map(|span| line_at(text, span.start));
+        let message = "holds a value that is out of range, such as a number that is too large".to_owned();
+        Problems(vec![Problem { origin: name.to_owned(), line, key: String::new(), message }])
+    })?;
+    Ok((table, lines))
+}
+
+/// Tells place and cause. The error's own text repeats the whole line, in which a secret may stand; its message is put
+/// together of fixed words.
+fn syntax_problem(name: &str, text: &str, error: &toml::de::Error) -> Problem {
+    let start = error.span().map_or(0, |span| span.start);
+    let column = text.get(..start).and_then(|before| before.rsplit('\n').next()).map_or(0, |line| line.chars().count());
+    Problem {
+        origin: name.to_owned(),
+        line: Some(line_at(text, start)),
+        key: String::new(),
+        message: format!("is no TOML, at column {}: {}", column + 1, error.message()),
+    }
+}
+
+fn line_at(text: &str, place: usize) -> usize {
+    text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn note_lines(table: &DeTable<'_>, path: &str, text: &str, lines: &mut Lines) {
+    for (key, value) in table {
+        let path = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
+        lines.insert(path.clone(), line_at(text, key.span().start));
+        note_lines_of_value(value.get_ref(), &path, text, lines);
+    }
+}
+
+fn note_lines_of_value(value: &DeValue<'_>, path: &str, text: &str, lines: &mut Lines) {
+    match value {
+        DeValue::Table(table) => note_lines(table, path, text, lines),
+        DeValue::Array(list) => {
+            for (index, element) in list.iter().enumerate() {
+                let path = format!("{path}.{index}");
+                lines.insert(path.clone(), line_at(text, element.span().start));
+                note_lines_of_value(element.get_ref(), &path, text, lines);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn one_problem(origin: &str, key: &str, message: String) -> Problems {
-    Problems(vec![Problem { origin: origin.to_owned(), key: key.to_owned(), message }])
+    Problems(vec![Problem { origin: origin.to_owned(), line: None, key: key.to_owned(), message }])
 }
 
 /// `KAFKA__ACK_TIMEOUT_MS` is `kafka.ack_timeout_ms`. Names of Kafka properties have dots, which few

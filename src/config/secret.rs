@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Environment;
+use super::document::without_line_break;
 
 /// A secret and the words for where it comes from.
 #[derive(Clone)]
@@ -28,18 +29,18 @@ impl Secret {
         }
     }
 
-    /// Reads `env:NAME`, `file:PATH` (a trailing line break is cut) or the text itself.
+    /// Reads `env:NAME`, `file:PATH` (of both, one line break at the end is cut) or the text itself.
     ///
     /// # Errors
     /// A sentence that says what is missing. It never contains the secret.
     pub fn read(written: &str, environment: &Environment) -> Result<Self, String> {
         let (text, origin) = if let Some(name) = written.strip_prefix("env:") {
-            let value = environment.get(name);
-            (value.cloned().ok_or_else(|| format!("the environment variable {name} is not set"))?, written.to_owned())
+            let value = environment.get(name).ok_or_else(|| format!("the environment variable {name} is not set"))?;
+            (without_line_break(value).to_owned(), written.to_owned())
         } else if let Some(path) = written.strip_prefix("file:") {
             let text =
                 std::fs::read_to_string(path).map_err(|error| format!("the file {path} can not be read ({error})"))?;
-            (text.trim_end_matches(['\r', '\n']).to_owned(), written.to_owned())
+            (without_line_break(&text).to_owned(), written.to_owned())
         } else {
             (written.to_owned(), "text".to_owned())
         };
@@ -49,6 +50,17 @@ impl Secret {
     /// Whether the secret stands in the configuration itself.
     pub fn is_literal(&self) -> bool {
         self.origin == "text"
+    }
+
+    /// Whether both are the same secret, wherever they come from.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.value.expose_secret() == other.value.expose_secret()
+    }
+
+    /// Whether it begins or ends with white space.
+    pub fn has_space_at_its_ends(&self) -> bool {
+        let text = self.value.expose_secret();
+        text.trim().len() < text.len()
     }
 
     /// Number of bytes, for advice about weak secrets.
@@ -67,3 +79,6 @@ impl fmt::Debug for Secret {
         write!(formatter, "Secret(redacted, {})", self.origin)
     }
 }
+
+#[cfg(test)]
+mod tests;

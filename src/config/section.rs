@@ -1,98 +1,18 @@
 //! Reading one table of the configuration, key by key.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::document::Origins;
-use super::{Environment, Problem, Secret};
+use super::report::Report;
 
-/// What is found while the configuration is resolved.
-#[derive(Debug)]
-pub struct Report<'e> {
-    origins: Origins,
-    environment: &'e Environment,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
-    redacted: RefCell<String>,
-    referred: RefCell<HashSet<String>>,
-}
+mod secrets;
+mod url;
 
-impl<'e> Report<'e> {
-    /// Starts an empty report.
-    pub fn new(origins: Origins, environment: &'e Environment) -> Self {
-        let empty = RefCell::default;
-        Self {
-            origins,
-            environment,
-            problems: empty(),
-            warnings: empty(),
-            redacted: RefCell::default(),
-            referred: RefCell::default(),
-        }
-    }
-
-    /// Resolves a secret, and remembers the variable that it comes from.
-    fn resolve(&self, written: &str) -> Result<Secret, String> {
-        self.refer(written);
-        Secret::resolve(written, self.environment)
-    }
-
-    /// Reads the value of a property, which may be empty if it is no secret.
-    fn read_property(&self, name: &str, written: &str) -> Result<Secret, String> {
-        self.refer(written);
-        let secret = Secret::read(written, self.environment)?;
-        match secret.is_empty() && names_a_secret(name) {
-            true => Err(format!("the secret ({}) is empty", secret.origin)),
-            false => Ok(secret),
-        }
-    }
-
-    fn refer(&self, written: &str) {
-        if let Some(name) = written.strip_prefix("env:") {
-            self.referred.borrow_mut().insert(name.to_owned());
-        }
-    }
-
-    /// Warns of variables that look like ours and are used for nothing: most likely mistyped keys.
-    fn warn_of_strays(&self) {
-        let referred = self.referred.borrow();
-        for variable in self.origins.strays.iter().filter(|name| !referred.contains(*name)) {
-            let message = "is no key: a key's path is joined by two underscores, as in TRUNKLINE_KAFKA__ACK_TIMEOUT_MS";
-            let problem = Problem { origin: variable.clone(), key: String::new(), message: message.to_owned() };
-            self.warnings.borrow_mut().push(problem);
-        }
-    }
-
-    /// Problems, warnings, and the resolved configuration with secrets redacted.
-    pub fn into_parts(self) -> (Vec<Problem>, Vec<Problem>, String) {
-        self.warn_of_strays();
-        (self.problems.into_inner(), self.warnings.into_inner(), self.redacted.into_inner())
-    }
-
-    fn problem_at(&self, key: String, message: String) -> Problem {
-        // A whole table can be unknown; then whatever variable reached into it is to be named.
-        let below = format!("{key}.");
-        let variables = &self.origins.variables;
-        let variable = variables
-            .get(&key)
-            .or_else(|| variables.iter().find(|(path, _)| path.starts_with(&below)).map(|(_, variable)| variable));
-        let origin = variable.unwrap_or(&self.origins.file).clone();
-        Problem { origin, key, message }
-    }
-
-    fn heading(&self, heading: &str) {
-        let mut redacted = self.redacted.borrow_mut();
-        let separator = if redacted.is_empty() { "" } else { "\n" };
-        redacted.push_str(separator);
-        redacted.push_str(heading);
-        redacted.push('\n');
-    }
-}
+pub(crate) use secrets::names_a_secret;
+use url::url_fault;
 
 /// One table. Reading a key removes it; what is left at the end is unknown and refused.
 #[derive(Debug)]
@@ -100,13 +20,15 @@ pub struct Section<'r> {
     path: String,
     table: Table,
     known: Vec<&'static str>,
+    /// Those of the known keys that were there.
+    given: Vec<&'static str>,
     report: &'r Report<'r>,
 }
 
 impl<'r> Section<'r> {
     /// Starts at the top of the document.
     pub fn root(table: Table, report: &'r Report<'r>) -> Self {
-        Self { path: String::new(), table, known: Vec::new(), report }
+        Self { path: String::new(), table, known: Vec::new(), given: Vec::new(), report }
     }
 
     /// A table below this one; an empty one if it is not there.
@@ -148,7 +70,7 @@ impl<'r> Section<'r> {
     }
 
     fn child(&self, path: String, table: Table) -> Section<'r> {
-        Section { path, table, known: Vec::new(), report: self.report }
+        Section { path, table, known: Vec::new(), given: Vec::new(), report: self.report }
     }
 
     /// Starts a block of the resolved configuration.
@@ -156,22 +78,39 @@ impl<'r> Section<'r> {
         self.report.heading(heading);
     }
 
-    /// Text, never empty.
+    /// Text, never empty. A key that ends with `_url` holds a URL.
     pub fn text(&mut self, key: &'static str) -> Option<String> {
-        let text = match self.take(key)? {
-            Value::String(text) => text,
-            Value::Integer(number) => number.to_string(),
-            other => {
-                self.problem(key, format!("expected text in quotes, found {}", described(&other)));
-                return None;
-            }
-        };
+        let text = self.text_or_nothing(key)?;
         if text.is_empty() {
             self.problem(key, "is empty; leave the key out or give it a value".to_owned());
             return None;
         }
+        if let Some(fault) = url_fault(&text).filter(|_| key.ends_with("_url")) {
+            self.problem(key, fault.to_owned());
+        }
         self.resolved(key, &quoted(&text));
         Some(text)
+    }
+
+    /// Text that may be empty, or a default.
+    pub fn text_or_empty(&mut self, key: &'static str, default: &str) -> String {
+        let read = |section: &mut Self, key| {
+            let text = section.text_or_nothing(key)?;
+            section.resolved(key, &quoted(&text));
+            Some(text)
+        };
+        self.defaulted(key, quoted(default), read).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn text_or_nothing(&mut self, key: &'static str) -> Option<String> {
+        match self.take(key)? {
+            Value::String(text) => Some(text),
+            Value::Integer(number) => Some(number.to_string()),
+            other => {
+                self.problem(key, format!("expected text in quotes, found {}", described(&other)));
+                None
+            }
+        }
     }
 
     /// Text, or a default.
@@ -185,10 +124,15 @@ impl<'r> Section<'r> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(_) => {
-                self.problem(key, format!("{} is not {form}", quoted(&text)));
+                self.problem(key, format!("{} is not {form}", self.shown(key, &text)));
                 None
             }
         }
+    }
+
+    /// Words for a value in a message: the value itself only where it stands in the file.
+    pub fn shown(&self, key: &str, text: &str) -> String {
+        if self.is_from_environment(key) { "the value".to_owned() } else { quoted(text) }
     }
 
     /// Text in a form of its own, or a default.
@@ -213,10 +157,10 @@ impl<'r> Section<'r> {
             (Some(_), Some(number)) => self.resolved(key, &number.to_string()),
             _ => {
                 let (least, most) = range.into_inner();
-                self.problem(
-                    key,
-                    format!("expected a whole number from {least} to {most}, found {}", described(&value)),
-                );
+                let found =
+                    number.filter(|_| !self.is_from_environment(key)).map(|number| format!("the number {number}"));
+                let found = found.unwrap_or_else(|| described(&value).to_owned());
+                self.problem(key, format!("expected a whole number from {least} to {most}, found {found}"));
             }
         }
         fitting
@@ -254,7 +198,7 @@ impl<'r> Section<'r> {
         let chosen = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
         if chosen.is_none() {
             let names: Vec<String> = choices.iter().map(|(name, _)| quoted(name)).collect();
-            self.problem(key, format!("expected {}, found {}", names.join(" or "), quoted(&word)));
+            self.problem(key, format!("expected {}, found {}", names.join(" or "), self.shown(key, &word)));
         }
         chosen
     }
@@ -282,82 +226,10 @@ impl<'r> Section<'r> {
         for text in texts {
             match text.parse() {
                 Ok(value) => values.push(value),
-                Err(_) => self.problem(key, format!("{} is not {form}", quoted(&text))),
+                Err(_) => self.problem(key, format!("{} is not {form}", self.shown(key, &text))),
             }
         }
         values
-    }
-
-    /// One secret.
-    pub fn secret(&mut self, key: &'static str) -> Option<Secret> {
-        match self.take(key)? {
-            Value::String(written) => {
-                self.resolve_secret(key, &written).inspect(|secret| self.resolved(key, &redacted(secret)))
-            }
-            other => {
-                self.problem(key, format!("expected \"env:NAME\" or \"file:PATH\", found {}", described(&other)));
-                None
-            }
-        }
-    }
-
-    /// A list of secrets, all of them in use.
-    pub fn secrets(&mut self, key: &'static str) -> Vec<Secret> {
-        let written = self.take_list(key);
-        let secrets: Vec<Secret> = written.iter().filter_map(|text| self.resolve_secret(key, text)).collect();
-        if !secrets.is_empty() {
-            let origins: Vec<&str> = secrets.iter().map(|secret| secret.origin.as_str()).collect();
-            let hidden = vec!["\"***\""; secrets.len()];
-            self.resolved(key, &format!("[{}]  # from {}", hidden.join(", "), origins.join(", ")));
-        }
-        secrets
-    }
-
-    /// Every key that is left, as texts that may be secrets: for properties handed to a library.
-    pub fn remaining_as_secrets(&mut self) -> Vec<(String, Secret)> {
-        let table = std::mem::take(&mut self.table);
-        table.into_iter().filter_map(|(name, value)| self.property(name, value)).collect()
-    }
-
-    fn property(&mut self, name: String, value: Value) -> Option<(String, Secret)> {
-        let text = match value {
-            Value::String(text) => text,
-            Value::Integer(number) => number.to_string(),
-            Value::Boolean(flag) => flag.to_string(),
-            other => {
-                self.problem(&name, format!("expected text, a number or true or false, found {}", described(&other)));
-                return None;
-            }
-        };
-        let secret = match self.report.read_property(&name, &text) {
-            Ok(secret) => secret,
-            Err(message) => {
-                self.problem(&name, message);
-                return None;
-            }
-        };
-        let hidden = !secret.is_literal() || names_a_secret(&name);
-        let printed = if hidden { redacted(&secret) } else { quoted(&text) };
-        self.resolved(&quoted(&name), &printed);
-        Some((name, secret))
-    }
-
-    fn resolve_secret(&self, key: &str, written: &str) -> Option<Secret> {
-        match self.report.resolve(written) {
-            Ok(secret) => {
-                if secret.is_literal() && !self.is_from_environment(key) {
-                    self.warning(
-                        key,
-                        "holds the secret itself; \"env:NAME\" or \"file:PATH\" keeps it out of the file".to_owned(),
-                    );
-                }
-                Some(secret)
-            }
-            Err(message) => {
-                self.problem(key, message);
-                None
-            }
-        }
     }
 
     fn take_list(&mut self, key: &'static str) -> Vec<String> {
@@ -383,8 +255,9 @@ impl<'r> Section<'r> {
         texts
     }
 
-    /// Refuses every key that nothing has asked for.
+    /// Refuses every key that nothing has asked for, and halves of credentials.
     pub fn finish(self) {
+        self.check_pairs();
         let known = self.known.join(", ");
         for key in self.table.keys() {
             let mend = match known.is_empty() {
@@ -395,27 +268,47 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// What is called `<name>_secret` belongs to a `<name>_id` or `<name>_key`, where the table knows one.
+    fn check_pairs(&self) {
+        for secret in &self.known {
+            let Some(name) = secret.strip_suffix("_secret") else { continue };
+            let is_other = |key: &&&str| [format!("{name}_id"), format!("{name}_key")].contains(&(**key).to_string());
+            let Some(other) = self.known.iter().find(is_other) else { continue };
+            match (self.given.contains(secret), self.given.contains(other)) {
+                (true, false) => self.problem(other, format!("is missing; {secret} is of no use without it")),
+                (false, true) => self.problem(secret, format!("is missing; {other} is of no use without it")),
+                _ => {}
+            }
+        }
+    }
+
     /// Whether a problem with a key of this table is known already.
     pub fn has_problem(&self, key: &str) -> bool {
         let path = self.path_to(key);
-        self.report.problems.borrow().iter().any(|problem| problem.key == path)
+        self.report.has_problem(|known| known == path)
+    }
+
+    /// Whether a problem with something in a table below this one is known already.
+    pub fn has_problem_below(&self, key: &str) -> bool {
+        let path = format!("{}.", self.path_to(key));
+        self.report.has_problem(|known| known.starts_with(&path))
     }
 
     /// Records a problem with a key of this table.
     pub fn problem(&self, key: &str, message: String) {
-        let problem = self.report.problem_at(self.path_to(key), message);
-        self.report.problems.borrow_mut().push(problem);
+        self.report.problem(self.path_to(key), message);
     }
 
     /// Records something allowed and unwise.
     pub fn warning(&self, key: &str, message: String) {
-        let warning = self.report.problem_at(self.path_to(key), message);
-        self.report.warnings.borrow_mut().push(warning);
+        self.report.warning(self.path_to(key), message);
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);
-        self.table.remove(key)
+        let value = self.table.remove(key)?;
+        self.given.push(key);
+        Some(value)
     }
 
     /// Reads a key, and shows the default among the resolved values where it is not given.
@@ -440,39 +333,26 @@ impl<'r> Section<'r> {
     }
 
     fn is_from_environment(&self, key: &str) -> bool {
-        self.report.origins.variables.contains_key(&self.path_to(key))
+        self.report.variable_of(&self.path_to(key)).is_some()
     }
 
     fn resolved(&self, key: &str, printed: &str) {
-        let mut redacted = self.report.redacted.borrow_mut();
-        for part in [key, " = ", printed, "\n"] {
-            redacted.push_str(part);
-        }
+        self.report.resolved(key, printed);
     }
-}
-
-fn redacted(secret: &Secret) -> String {
-    format!("\"***\"  # from {}", secret.origin)
-}
-
-/// Whether a property of this name holds what nobody may read.
-pub(crate) fn names_a_secret(name: &str) -> bool {
-    ["password", "secret", "token", "pem", "jaas", "oauthbearer.config"].iter().any(|word| name.contains(word))
 }
 
 fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-/// Names a value's type, and the value where it can not be a secret.
-fn described(value: &Value) -> String {
+/// Names a value's type, and not the value: a secret may have been written without quotes.
+fn described(value: &Value) -> &'static str {
     match value {
-        Value::String(_) => "text".to_owned(),
-        Value::Integer(number) => format!("the number {number}"),
-        Value::Float(number) => format!("the number {number}"),
-        Value::Boolean(flag) => flag.to_string(),
-        Value::Datetime(_) => "a date".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Table(_) => "a table".to_owned(),
+        Value::String(_) => "text",
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
     }
 }

@@ -154,7 +154,8 @@ fn refused_body(active: &ActiveSource, error: BodyError) -> Answer {
     answer
 }
 
-/// `/webhooks/<source>` or `/webhooks/<source>/<token>`.
+/// `/webhooks/<source>` or `/webhooks/<source>/<token>`. A slash at the end, which some forms add to a URL by
+/// themselves, is as none.
 struct Target<'p> {
     /// What stands before the token.
     path: &'p str,
@@ -165,6 +166,7 @@ struct Target<'p> {
 impl<'p> Target<'p> {
     fn of(path: &'p str) -> Option<Self> {
         let rest = path.strip_prefix(PREFIX)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (source, token) = rest.split_once('/').unwrap_or((rest, ""));
         let path = path.get(..PREFIX.len() + source.len())?;
         let token = (!token.is_empty()).then(|| percent_decode_str(token).decode_utf8_lossy().into_owned());

@@ -10,12 +10,13 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaConfRes;
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use super::cause::Cause;
-use crate::config::KafkaSettings;
-use crate::config::section::names_a_secret;
+use super::veil::Veil;
+use crate::config::{KafkaSettings, Secret};
 use crate::event::kind::LARGE_RECORD_BYTES;
 use crate::spool::SpoolError;
 
@@ -57,7 +58,7 @@ pub fn client_config(settings: &KafkaSettings) -> ClientConfig {
 pub(super) type Asking = ThreadedProducer<Listening>;
 
 pub(super) fn asking(settings: &KafkaSettings, cause: &Arc<Cause>) -> Result<Asking, StartError> {
-    let client = client_config(settings).create_with_context(Listening(Arc::clone(cause)));
+    let client = client_config(settings).create_with_context(Listening::new(settings, cause));
     client.map_err(|error| not_accepted(settings, &error))
 }
 
@@ -133,35 +134,95 @@ pub fn validate(settings: &KafkaSettings) -> Result<(), StartError> {
     created.map(drop).map_err(|error| not_accepted(settings, &error))
 }
 
-/// librdkafka quotes what it does not accept, which may be a secret.
-pub(super) fn not_accepted(settings: &KafkaSettings, error: &KafkaError) -> StartError {
-    let KafkaError::ClientConfig(_, sentence, key, _) = error else {
-        return StartError::Configuration(error.to_string());
-    };
-    let given = settings.properties.iter().find(|(name, _)| name == key);
-    StartError::Configuration(match given {
-        Some((_, value)) if !value.is_literal() || names_a_secret(key) => {
-            format!("the value of kafka.properties.\"{key}\" ({})", value.origin)
-        }
-        Some(_) => format!("kafka.properties.\"{key}\": {sentence}"),
-        None => sentence.clone(),
-    })
+/// What is wrong with a property, in fixed words: librdkafka quotes what it does not accept.
+pub fn property_fault(name: &str, value: &Secret) -> Option<&'static str> {
+    let mut config = ClientConfig::new();
+    config.set(name, value.value.expose_secret());
+    config.create_native_config().err().map(|error| fault(&error))
 }
 
-/// Of a client that remembers why it can not reach brokers.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Listening(pub(super) Arc<Cause>);
+const NOT_BUILT_IN: &[&str] = &["not supported in this build", "not available at build time"];
+
+fn fault(error: &KafkaError) -> &'static str {
+    match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => {
+            "is no property of librdkafka; its CONFIGURATION.md names them"
+        }
+        KafkaError::ClientConfig(_, sentence, ..) if NOT_BUILT_IN.iter().any(|words| sentence.contains(words)) => {
+            "needs a part of librdkafka that is not built in"
+        }
+        KafkaError::Nul(_) => "has a zero byte in its value",
+        _ => "has a value that librdkafka does not accept; its CONFIGURATION.md tells what it does",
+    }
+}
+
+/// Names the properties that librdkafka is not content with. Its own sentence is not repeated, since a value may stand
+/// in it, whole or in part.
+pub(super) fn not_accepted(settings: &KafkaSettings, error: &KafkaError) -> StartError {
+    if let KafkaError::ClientConfig(_, _, key, _) = error {
+        return StartError::Configuration(format!("kafka.properties.\"{key}\" {}", fault(error)));
+    }
+    let sentence = error.to_string();
+    let mut named = properties_named(&sentence);
+    if named.is_empty() {
+        named = settings.properties.iter().map(|(name, _)| name.clone()).collect();
+    }
+    let reason = REASONS.iter().find(|(words, _)| sentence.contains(words)).map_or(TOGETHER, |(_, reason)| reason);
+    StartError::Configuration(format!("{}: {reason}", named.join(", ")))
+}
+
+/// What librdkafka says of properties that are right one by one, and the words for it.
+const REASONS: &[(&str, &str)] = &[
+    ("No provider for SASL mechanism", NO_MECHANISM),
+    ("Unsupported SASL mechanism", NO_MECHANISM),
+    ("must be set", "one of them is missing or does not go with the others"),
+    ("No such file or directory", "a file is not there"),
+    ("Permission denied", "a file may not be read"),
+    ("PEM", "what should be PEM is none"),
+];
+
+const NO_MECHANISM: &str =
+    "sasl.mechanism can be PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; GSSAPI, its default, is not built in";
+
+const TOGETHER: &str = "librdkafka does not accept them together; its CONFIGURATION.md tells what belongs to what";
+
+/// The words of a sentence that librdkafka knows as properties. Their names are public.
+fn properties_named(sentence: &str) -> Vec<String> {
+    let Ok(known) = ClientConfig::new().create_native_config() else { return Vec::new() };
+    let words = sentence.split(|letter: char| !letter.is_ascii_alphanumeric() && !"._".contains(letter));
+    let words = words.map(|word| word.trim_matches('.')).filter(|word| word.contains('.'));
+    words.filter(|word| known.get(word).is_ok()).map(str::to_owned).collect()
+}
+
+/// Of a client that nothing is published by, and that remembers why it can not reach brokers.
+#[derive(Debug, Clone)]
+pub(super) struct Listening {
+    cause: Arc<Cause>,
+    veil: Veil,
+}
+
+impl Listening {
+    pub(super) fn new(settings: &KafkaSettings, cause: &Arc<Cause>) -> Self {
+        Self { cause: Arc::clone(cause), veil: Veil::of(settings) }
+    }
+
+    /// Why brokers are not reached.
+    pub(super) fn cause(&self) -> &Cause {
+        &self.cause
+    }
+}
 
 impl ClientContext for Listening {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        note_failure(&self.0, fac, log_message);
-        // It is no producer that anything is written by, or not even one.
+        let message = self.veil.over(log_message);
+        note_failure(&self.cause, fac, &message);
+        // What is configured for the producer need not fit it, and does no harm.
         let level = if fac == "CONFWARN" { RDKafkaLogLevel::Debug } else { level };
-        log_client(level, fac, log_message);
+        log_client(level, fac, &message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        note_error(&self.0, &error, reason);
+        note_error(&self.cause, &error, &self.veil.over(reason));
     }
 }
 
@@ -232,17 +293,44 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_not_accepted_is_named_and_told_only_where_it_stands_in_the_configuration() {
-        let told = |name, value, origin| validate(&settings(name, value, origin)).unwrap_err().to_string();
-        let literal = told("compression.type", "small", "text");
-        assert!(literal.contains("kafka.properties.\"compression.type\"") && literal.contains("small"), "{literal}");
-        let kept = told("compression.type", "hunter2", "env:PACKED");
-        assert!(
-            kept.contains("compression.type") && kept.contains("env:PACKED") && !kept.contains("hunter2"),
-            "{kept}"
-        );
-        let unknown = told("compressing", "hunter2", "env:PACKED");
-        assert!(unknown.contains("compressing") && !unknown.contains("hunter2"), "{unknown}");
+    fn what_is_not_accepted_is_named_and_no_value_is_repeated() {
+        let hidden = "hunter2hunter2";
+        for (name, told) in [
+            ("compression.type", "does not accept"),
+            ("sasl.pasword", "is no property"),
+            ("queue.buffering.max.ms", "does not accept"),
+            ("socket.nagle.disable", "does not accept"),
+            ("debug", "does not accept"),
+        ] {
+            let settings = settings(name, hidden, "text");
+            let fault = property_fault(name, &settings.properties[0].1).unwrap_or_else(|| panic!("{name}"));
+            assert!(fault.contains(told), "{name}: {fault}");
+            let error = not_accepted(&settings, &producer_config(&settings).create::<BaseProducer>().err().unwrap());
+            assert!(error.to_string().contains(name), "{name}: {error}");
+            assert!(!format!("{error} {error:?}").contains(hidden), "{name}: {error:?}");
+        }
+        let oidc = settings("sasl.oauthbearer.method", "oidc", "text");
+        let fault = property_fault("sasl.oauthbearer.method", &oidc.properties[0].1).unwrap();
+        assert!(fault.contains("not built in"), "{fault}");
+        let zero = settings("client.id", "hunter2\0", "text");
+        assert!(property_fault("client.id", &zero.properties[0].1).unwrap().contains("zero byte"));
+        assert!(!validate(&zero).unwrap_err().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn properties_that_do_not_go_together_are_named() {
+        let text = |value: &str| Secret { value: SecretString::from(value), origin: "text".to_owned() };
+        let told = |properties: &[(&str, &str)]| {
+            let mut settings = settings("security.protocol", "SASL_SSL", "text");
+            settings.properties.extend(properties.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
+            validate(&settings).unwrap_err().to_string()
+        };
+        let mechanism = told(&[("sasl.mechanism", "GSSAPI")]);
+        assert!(mechanism.contains("sasl.mechanism can be PLAIN"), "{mechanism}");
+        let file = told(&[("sasl.mechanism", "PLAIN"), ("ssl.ca.location", "/nowhere/hunter2")]);
+        assert!(file.contains("ssl.ca.location") && !file.contains("hunter2"), "{file}");
+        let pem = told(&[("sasl.mechanism", "PLAIN"), ("ssl.key.pem", "hunter2hunter2")]);
+        assert!(pem.contains("ssl.key.pem") && !pem.contains("hunter2"), "{pem}");
     }
 
     #[test]

@@ -31,6 +31,8 @@ struct LanesOfTopic {
     used: AtomicBool,
     /// Whether the topic was there when the brokers were last asked.
     there: AtomicBool,
+    /// Whether its partitions have been counted, and are not only what a topic is made with.
+    counted: AtomicBool,
     lanes: RwLock<Partitions>,
 }
 
@@ -108,8 +110,9 @@ impl LanesByTopic {
     pub(super) fn note_partitions(&self, topic_name: &str, partitions: usize) {
         let Some(lanes) = self.named(topic_name) else { return };
         lanes.there.store(partitions > 0, Ordering::Release);
+        let is_change = partitions > 0 && lanes.counted.swap(true, Ordering::AcqRel);
         if lanes.has_other_partitions(partitions) {
-            lanes.cut(&self.shared, partitions);
+            lanes.cut(&self.shared, partitions, is_change);
         }
     }
 
@@ -154,14 +157,16 @@ impl Letters for LanesByTopic {
 impl LanesOfTopic {
     fn new(shared: &Arc<Shared>, info: &'static TopicInfo, name: Arc<str>, partitions: u32, rows: Rows) -> Self {
         let now = Instant::now();
-        let (used, there) = (AtomicBool::new(!rows.is_empty()), AtomicBool::new(true));
+        // Rows were put where they are by a count.
+        let [used, counted] = [!rows.is_empty(); 2].map(AtomicBool::new);
+        let there = AtomicBool::new(true);
         let mut rows = distribute(rows, partitions);
         let lane = |partition| {
             let rows = rows.remove(&partition).unwrap_or_default();
             LockedLane::new(Lane::new(rows, now), shared, &name, partition)
         };
         let current = (0..partitions.max(1)).map(lane).collect();
-        Self { info, name, used, there, lanes: RwLock::new(Partitions { current, retiring: Vec::new() }) }
+        Self { info, name, used, there, counted, lanes: RwLock::new(Partitions { current, retiring: Vec::new() }) }
     }
 
     fn note_use(&self) {
@@ -205,14 +210,18 @@ impl LanesOfTopic {
     }
 
     /// Makes lanes for another number of partitions.
-    fn cut(&self, shared: &Arc<Shared>, count: usize) {
+    fn cut(&self, shared: &Arc<Shared>, count: usize, is_change: bool) {
         let mut partitions = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
         if !partitions.retiring.is_empty() {
             return;
         }
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let before = partitions.current.len();
-        tracing::info!(topic = %self.name, before, now = count, "the topic has other partitions");
+        // The first count says nothing new: a topic may be made by others with as many as they like.
+        match is_change {
+            true => tracing::info!(topic = %self.name, before, now = count, "the topic has other partitions"),
+            false => tracing::debug!(topic = %self.name, partitions = count, "the topic's partitions are counted"),
+        }
         shared.ledger.send(Job::Partitions { topic: self.info, count });
         let now = Instant::now();
         let fresh = (0..count).map(|partition| LockedLane::new(Lane::gated(now), shared, &self.name, partition));

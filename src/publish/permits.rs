@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
 use super::client::{StartError, client_config, log_client, not_accepted};
+use super::veil::Veil;
 use crate::config::KafkaSettings;
 
 /// How many brokers shall acknowledge, in a way that Kafka does not know: who may write is looked at first, and then
@@ -57,7 +58,9 @@ fn connect(settings: &KafkaSettings, told: Sender<Verdict>) -> Result<ThreadedPr
         .set("acks", UNKNOWN_ACKS)
         .set("enable.idempotence", "false")
         .set("message.timeout.ms", TIMEOUT.as_millis().to_string());
-    config.create_with_context(Verdicts(told)).map_err(|error| not_accepted(settings, &error))
+    config
+        .create_with_context(Verdicts { told, veil: Veil::of(settings) })
+        .map_err(|error| not_accepted(settings, &error))
 }
 
 fn verdict_on(error: &KafkaError) -> Verdict {
@@ -69,15 +72,21 @@ fn verdict_on(error: &KafkaError) -> Verdict {
 }
 
 /// Hands on what becomes of records.
-struct Verdicts(Sender<Verdict>);
+struct Verdicts {
+    told: Sender<Verdict>,
+    veil: Veil,
+}
 
 impl ClientContext for Verdicts {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        log_client(level, fac, log_message);
+        // It asks in a way that nobody would configure a producer for.
+        let level = if fac == "CONFWARN" { RDKafkaLogLevel::Debug } else { level };
+        log_client(level, fac, &self.veil.over(log_message));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the Kafka client reports an error");
+        let reason = self.veil.over(reason);
+        tracing::debug!(%error, %reason, "the Kafka client reports an error");
     }
 }
 
@@ -87,6 +96,6 @@ impl ProducerContext for Verdicts {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let verdict = result.as_ref().map_or_else(|(error, _)| verdict_on(error), |_| Verdict::Taken);
         // Nobody listens any more when it comes too late.
-        drop(self.0.send(verdict));
+        drop(self.told.send(verdict));
     }
 }

@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 
 use super::client::{StartError, ask, log_client, not_accepted, note_error, note_failure, producer_config};
 use super::deliveries::Deliveries;
+use super::veil::Veil;
 use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
 use crate::telemetry::metrics::Metrics;
@@ -52,17 +53,19 @@ pub(super) enum SendError {
 pub(super) struct Callbacks<F> {
     metrics: Arc<Metrics>,
     deliveries: Arc<Deliveries>,
+    veil: Veil,
     fates: std::marker::PhantomData<fn(F)>,
 }
 
 impl<F: Fate> ClientContext for Callbacks<F> {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        note_failure(self.deliveries.cause(), fac, log_message);
-        log_client(level, fac, log_message);
+        let message = self.veil.over(log_message);
+        note_failure(self.deliveries.cause(), fac, &message);
+        log_client(level, fac, &message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        note_error(self.deliveries.cause(), &error, reason);
+        note_error(self.deliveries.cause(), &error, &self.veil.over(reason));
     }
 }
 
@@ -180,7 +183,9 @@ impl<F: Fate> Producer<F> {
 
     /// Why the client has failed for good, if it has: it takes and delivers nothing any more then.
     pub(super) fn end(&self) -> Option<String> {
-        self.current().client().fatal_error().map(|(_, reason)| reason)
+        let client = self.current();
+        let (_, reason) = client.client().fatal_error()?;
+        Some(client.context().veil.over(&reason).into_owned())
     }
 
     /// Puts a new client in the place of one that has failed for good or is stuck. Everything that the old one held
@@ -228,7 +233,8 @@ fn connect<F: Fate>(
     deliveries: &Arc<Deliveries>,
 ) -> Result<Client<F>, StartError> {
     let (metrics, deliveries) = (Arc::clone(metrics), Arc::clone(deliveries));
-    let callbacks = Callbacks { metrics, deliveries, fates: std::marker::PhantomData };
+    let veil = Veil::of(settings);
+    let callbacks = Callbacks { metrics, deliveries, veil, fates: std::marker::PhantomData };
     let client = producer_config(settings).create_with_context(callbacks);
     client.map_err(|error| not_accepted(settings, &error))
 }

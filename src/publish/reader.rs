@@ -89,7 +89,7 @@ impl Reader {
         // Records wait in Kafka, not in our memory.
         config.set("queued.max.messages.kbytes", "8192");
         let consumer: BaseConsumer<Listening> = config
-            .create_with_context(Listening(Arc::default()))
+            .create_with_context(Listening::new(settings, &Arc::default()))
             .map_err(|error| client::not_accepted(settings, &error))?;
         let (list, left_out) = positions(&consumer, settings, topics, from)?;
         let outstanding = outstanding(&consumer, settings, &list)?;
@@ -199,7 +199,7 @@ fn unreachable(consumer: &BaseConsumer<Listening>, settings: &KafkaSettings, err
     while events > 0 && consumer.poll(Duration::ZERO).is_some() {
         events -= 1;
     }
-    let cause = consumer.context().0.told().unwrap_or_else(|| error.to_string());
+    let cause = consumer.context().cause().told().unwrap_or_else(|| error.to_string());
     ReadError::Unreachable(settings.bootstrap_servers.clone(), cause)
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataBroker};
 use rdkafka::producer::Producer as _;
@@ -15,7 +14,7 @@ use secrecy::ExposeSecret as _;
 use thiserror::Error;
 
 use super::cause::Cause;
-use super::client::{self, Asking, StartError, Unusable};
+use super::client::{self, Asking, Listening, StartError, Unusable};
 use crate::config::KafkaSettings;
 use crate::event::kind::{self, Cleanup, RAW_TOPIC, TopicInfo};
 
@@ -282,7 +281,7 @@ pub async fn uncreatable(
 }
 
 async fn ask_for(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Listening>,
     missing: &[&TopicState],
     options: &AdminOptions,
 ) -> Result<Vec<TopicResult>, TopicsError> {
@@ -327,8 +326,9 @@ fn new_topic<'t>(state: &'t TopicState, settings: &'t TopicSettings, replicas: i
     settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
 }
 
-fn admin(settings: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
-    let client = client::client_config(settings).create();
+fn admin(settings: &KafkaSettings) -> Result<AdminClient<Listening>, TopicsError> {
+    let context = Listening::new(settings, &Arc::default());
+    let client = client::client_config(settings).create_with_context(context);
     client.map_err(|error| client::not_accepted(settings, &error).into())
 }
 

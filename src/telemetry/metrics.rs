@@ -1,7 +1,9 @@
 //! Every metric, declared once. Handles with labels are resolved when a source is set up, so that the
 //! path of a request looks nothing up. No label ever holds anything that a request can choose.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -11,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::refusals::Refusals;
 use crate::build::BUILD;
 use crate::event::kind::{KINDS, Kind};
 use crate::verify::AuthError;
@@ -59,6 +62,11 @@ impl RequestOutcome {
         (Self::Incomplete, "incomplete"),
         (Self::Unavailable, "unavailable"),
     ];
+
+    /// Whether the webhook is refused for what it is, whose reason is the outcome itself.
+    fn is_refusal(self) -> bool {
+        matches!(self, Self::ClockAhead | Self::MethodNotAllowed | Self::TooLarge | Self::TimedOut)
+    }
 }
 
 /// The way by which an event became durable, the label `route`.
@@ -81,6 +89,8 @@ pub struct Metrics {
     secret_matches: Family<Labels, Counter>,
     unmapped: Family<Labels, Counter>,
     last_received: Family<Labels, Seconds>,
+    /// What the log tells of webhooks that are refused.
+    pub refusals: Arc<Refusals>,
     /// Requests for a source that does not exist.
     pub unknown_source: Counter,
     /// Duration of requests, from the last byte of the head to the answer.
@@ -130,6 +140,7 @@ pub struct SourceMetrics {
     events: [[Counter; 2]; KINDS.len()],
     secret_matches: Vec<Counter>,
     last_received: Seconds,
+    refusals: Arc<Refusals>,
 }
 
 impl Default for Metrics {
@@ -152,6 +163,7 @@ impl Metrics {
             secret_matches: Family::default(),
             unmapped: Family::default(),
             last_received: Family::default(),
+            refusals: Arc::default(),
             unknown_source: Counter::default(),
             request_duration: seconds(),
             publish_duration: seconds(),
@@ -269,6 +281,7 @@ impl Metrics {
                 .map(|index| self.secret_matches.get_or_create_owned(&labels("index", &index.to_string())))
                 .collect(),
             last_received: self.last_received.get_or_create_owned(&vec![("source", source.to_owned())]),
+            refusals: Arc::clone(&self.refusals),
         }
     }
 
@@ -278,10 +291,11 @@ impl Metrics {
         self.dead_letters.get_or_create(&labels).inc();
     }
 
-    /// Counts a refusal by its reason.
+    /// Counts a webhook that is not authentic by its reason, and has the log tell it.
     pub fn unauthenticated(&self, source: &SourceMetrics, error: AuthError) {
         let labels = vec![("source", source.source.clone()), ("reason", error.code().to_owned())];
         self.unauthenticated.get_or_create(&labels).inc();
+        self.refusals.note(&source.source, error.code(), Instant::now());
     }
 
     /// Counts a value that is in no map. `field` is the wire field's name in our code.
@@ -313,10 +327,13 @@ fn build_labels() -> Labels {
 }
 
 impl SourceMetrics {
-    /// Counts a request by its outcome.
+    /// Counts a request by its outcome. A refusal is told by the log too; why a webhook is not authentic is known
+    /// elsewhere, and told from there.
     pub fn request(&self, outcome: RequestOutcome) {
-        if let Some(index) = RequestOutcome::ALL.iter().position(|(known, _)| *known == outcome) {
-            self.requests[index].inc();
+        let Some(index) = RequestOutcome::ALL.iter().position(|(known, _)| *known == outcome) else { return };
+        self.requests[index].inc();
+        if outcome.is_refusal() {
+            self.refusals.note(&self.source, RequestOutcome::ALL[index].1, Instant::now());
         }
     }
 

@@ -53,10 +53,15 @@ impl SpoolArgs {
     }
 
     async fn ask(&self, context: &Context, method: reqwest::Method, path: &str) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", context.load()?.settings.admin_url());
+        let admin = context.admin();
+        let asked = self.ask_at(&format!("{}{path}", admin.url), method).await;
+        asked.map_err(|error| admin.explain(error))
+    }
+
+    async fn ask_at(&self, url: &str, method: reqwest::Method) -> anyhow::Result<Value> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
         let unreachable = || format!("no service answers at {url}; `--dir` looks into a directory");
-        let response = client.request(method, &url).send().await.with_context(unreachable)?;
+        let response = client.request(method, url).send().await.with_context(unreachable)?;
         let text = response.text().await.with_context(unreachable)?;
         let answer: Value = serde_json::from_str(&text).with_context(|| format!("{url} answers no JSON"))?;
         match answer["detail"].as_str() {

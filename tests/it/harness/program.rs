@@ -46,6 +46,11 @@ impl Place {
         self.finish(command)
     }
 
+    /// Runs the program to its end with a variable of the environment.
+    pub(crate) fn run_with(&self, (name, value): (&str, &str), arguments: &[&str]) -> Finished {
+        self.run_line(&format!("{name}='{value}' {} {}", env!("CARGO_BIN_EXE_trunkline"), arguments.join(" ")))
+    }
+
     /// Runs a line as a shell does.
     pub(crate) fn run_line(&self, line: &str) -> Finished {
         let mut command = Command::new("sh");

@@ -1,0 +1,102 @@
+//! `trunkline send`, and the URLs that webhooks are sent to.
+
+use crate::harness::program::{Finished, Place};
+use crate::harness::webhook::{Webhook, status};
+use crate::harness::{DEAD_LETTER, TestApp};
+
+const TOKEN: &str = "the-token-in-the-url";
+
+const SOURCES: &str = r#"
+[[sources]]
+name = "vonage-unsigned"
+provider = "vonage"
+account_id = "abcd1234"
+url_tokens = ["the-token-in-the-url"]
+[[sources]]
+name = "telphin"
+provider = "telphin"
+account_id = "999"
+url_tokens = ["the-token-in-the-url"]
+"#;
+
+/// A place with the configuration of the service.
+fn place(app: &TestApp) -> Place {
+    let place = Place::new();
+    let listen = app.webhook_url("").replace("http://", "");
+    let signed = "[[sources]]\nname = \"vonage-eu\"\nprovider = \"vonage\"\naccount_id = \"abcd1234\"\n\
+                  signature_secrets = [\"env:VONAGE_SECRET\"]\n";
+    place.file("trunkline.toml", &format!("[server]\nlisten = \"{listen}\"\n{signed}{SOURCES}"));
+    place
+}
+
+fn assert_taken(finished: &Finished) {
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(finished.stdout.starts_with("200 OK"), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_tokens_alone_is_sent_to_at_the_url_with_the_token() {
+    let app = TestApp::start_with(SOURCES).await;
+    let place = place(&app);
+    assert_taken(&place.run(&["send", "vonage", "message-status", "--source", "vonage-unsigned"]));
+    let tampered = place.run(&["send", "vonage", "message-status", "--source", "vonage-unsigned", "--tamper"]);
+    assert!(tampered.code == Some(0) && tampered.stdout.starts_with("401"), "{tampered:?}");
+    for finished in [place.run(&["send", "telphin", "call", "--source", "telphin"]), tampered] {
+        assert!(!finished.stdout.contains(TOKEN) && !finished.stderr.contains(TOKEN), "{finished:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_the_environment_is_not_asked_for_what_has_an_address() {
+    let app = TestApp::start_with(SOURCES).await;
+    let place = place(&app);
+    let proxy = "http://127.0.0.1:1";
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        assert_taken(&place.run_with((variable, proxy), &["send", "vonage", "status", "--source", "vonage-eu"]));
+        let url = app.webhook_url("/webhooks/vonage-unsigned").replace("127.0.0.1", "localhost");
+        let file = place.file("body.json", &status().to_string()).display().to_string();
+        let arguments = ["send", "vonage", "status", "--source", "vonage-unsigned", "--url", &url, "--file", &file];
+        assert_taken(&place.run_with((variable, proxy), &arguments));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slash_at_the_end_of_the_url_of_send_is_as_none() {
+    let app = TestApp::start_with(SOURCES).await;
+    let place = place(&app);
+    for (provider, kind, source) in
+        [("vonage", "status", "vonage-eu"), ("vonage", "status", "vonage-unsigned"), ("telphin", "call", "telphin")]
+    {
+        let url = app.webhook_url(&format!("/webhooks/{source}/"));
+        assert_taken(&place.run(&["send", provider, kind, "--source", source, "--url", &url]));
+    }
+}
+
+#[test]
+fn a_token_is_in_no_error() {
+    let url = "http://127.0.0.1:1/webhooks/telphin";
+    let nobody = Place::new().run(&["send", "telphin", "call", "--url", url, "--secret", TOKEN]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.contains(url) && !nobody.stderr.contains(TOKEN), "{nobody:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slash_at_the_end_of_a_webhook_url_is_as_none() {
+    let app = TestApp::start_with(SOURCES).await;
+    let signed = Webhook::signed(&status());
+    assert_eq!(app.send(&signed.to("/webhooks/vonage-eu/")).await.status, 200);
+    let unsigned = |path: String| Webhook::unsigned(status().to_string()).to(&path);
+    for (path, expected) in [
+        (format!("/webhooks/vonage-unsigned/{TOKEN}/"), 200),
+        (format!("/webhooks/vonage-unsigned/{TOKEN}"), 200),
+        (format!("/webhooks/vonage-unsigned/{TOKEN}//"), 401),
+        ("/webhooks/vonage-unsigned/".to_owned(), 401),
+        ("/webhooks/".to_owned(), 404),
+        ("/webhooks//".to_owned(), 404),
+    ] {
+        assert_eq!(app.send(&unsigned(path.clone())).await.status, expected, "{path}");
+    }
+    let unread = Webhook::unsigned("not JSON").to(&format!("/webhooks/vonage-unsigned/{TOKEN}/"));
+    assert_eq!(app.send(&unread).await.status, 200);
+    assert_eq!(app.value(DEAD_LETTER)["request"]["path"], "/webhooks/vonage-unsigned/***");
+}
