@@ -3,10 +3,13 @@
 //! Everything here is pure. A provider's mapping makes an [`Event`]; [`Event::into_record`] gives it
 //! its id, applies the privacy switches and writes it as one Kafka record.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 pub mod address;
 pub mod call;
+pub mod direction;
 pub mod envelope;
 pub mod headers;
 pub mod id;
@@ -17,6 +20,7 @@ pub mod money;
 pub mod network;
 pub mod privacy;
 pub mod time;
+mod words;
 
 use crate::json::{Members, Text};
 use call::{CallEvent, CallRecord};
@@ -31,7 +35,7 @@ use time::Time;
 #[derive(Debug)]
 pub struct Event<'a> {
     /// The provider's product, such as `messages`.
-    pub product: &'static str,
+    pub product: Cow<'static, str>,
     /// The account that owns the fact at the provider: the narrowest one that every way of learning
     /// the fact names.
     pub account_id: Text<'a>,
@@ -139,7 +143,7 @@ impl Fact<'_> {
         match self {
             Self::MessageStatus(fact) => fact.with_identity(compute),
             Self::InboundMessage(fact) => compute(&Identity { id: &fact.message_id, x: "", y: "" }),
-            Self::CallEvent(fact) => compute(&fact.identity()),
+            Self::CallEvent(fact) => fact.with_identity(compute),
             Self::CallRecord(fact) => compute(&fact.identity()),
         }
     }

@@ -1,8 +1,13 @@
 //! Facts about calls: what happens in them, and the records that account for them.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::address::Address;
+use super::direction::Direction;
 use super::id::{FactHash, Identity};
 use super::money::{self, Money};
 use super::network::Network;
@@ -10,94 +15,9 @@ use super::privacy::Privacy;
 use super::time::Time;
 use crate::json::Text;
 
-/// Which way a call or leg went, seen from the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Into the account.
-    Inbound,
-    /// Out of the account.
-    Outbound,
-    /// Between two parties of the account.
-    Internal,
-    /// Not told.
-    Unknown,
-}
+mod vocabulary;
 
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallOutcome {
-    /// Somebody or something took it.
-    Answered,
-    /// Somebody else's telephone took it.
-    AnsweredElsewhere,
-    /// A voicemail took it.
-    Voicemail,
-    /// Nobody took it in time.
-    NoAnswer,
-    /// The called party was busy.
-    Busy,
-    /// The calling party gave up first.
-    Canceled,
-    /// Refused by the called party or a policy.
-    Rejected,
-    /// The called party's device could not be reached.
-    Unreachable,
-    /// There is no such number.
-    InvalidNumber,
-    /// The network, the system or the billing failed.
-    Failed,
-    /// Not told, or told in a word that is in no map.
-    Unknown,
-}
-
-/// What happened in a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallEventKind {
-    /// A set-up began.
-    Initiated,
-    /// The called device rings.
-    Ringing,
-    /// It was taken.
-    Answered,
-    /// A machine took it.
-    MachineDetected,
-    /// A person took it.
-    HumanDetected,
-    /// Keys were pressed or words spoken.
-    Input,
-    /// A recording began.
-    RecordingStarted,
-    /// A recording can be fetched.
-    RecordingReady,
-    /// A party was put on hold.
-    Hold,
-    /// A party was taken off hold.
-    Resumed,
-    /// The call went to another party.
-    Transferred,
-    /// A media stream ended before the call.
-    MediaDisconnected,
-    /// Anything else.
-    Other,
-    /// It is over.
-    Ended,
-}
-
-impl CallEventKind {
-    /// Order of the stages of a call; the events between them have none.
-    pub fn rank(self) -> Option<u8> {
-        match self {
-            Self::Initiated => Some(10),
-            Self::Ringing => Some(20),
-            Self::Answered => Some(30),
-            Self::Ended => Some(90),
-            _ => None,
-        }
-    }
-}
+pub use vocabulary::{AnsweredBy, CallEventKind, CallOutcome, HangupBy, RecordScope, RecordState};
 
 /// One thing that happened in a call.
 #[derive(Debug, Clone, Serialize)]
@@ -152,8 +72,40 @@ pub struct CallEvent<'a> {
 pub struct CallEventIdentity<'a> {
     /// The raw event in lower case.
     pub event: Text<'a>,
-    /// `seq:<n>`, else `eid:<id>`, else `t:<time as sent>`, else `b:<hash of the body>`.
-    pub occurrence: String,
+    /// What tells it from another such event of the leg.
+    pub occurrence: CallOccurrence<'a>,
+}
+
+/// What tells one event of a leg from another: the first of these that the provider gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallOccurrence<'a> {
+    /// The provider's counter.
+    Sequence(u64),
+    /// The provider's id of the event, where a retry has the same.
+    EventId(Text<'a>),
+    /// The time of the event, as the provider wrote it.
+    Time(Text<'a>),
+    /// The first 64 bits of the SHA-256 over the bytes that told it.
+    Bytes([u8; 8]),
+}
+
+impl CallOccurrence<'_> {
+    /// What is left where a provider tells nothing: the bytes of the body or, where it is empty, of the query.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        Self::Bytes(std::array::from_fn(|index| digest[index]))
+    }
+}
+
+impl fmt::Display for CallOccurrence<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sequence(number) => write!(formatter, "seq:{number}"),
+            Self::EventId(id) => write!(formatter, "eid:{id}"),
+            Self::Time(text) => write!(formatter, "t:{text}"),
+            Self::Bytes(hash) => write!(formatter, "b:{}", hex::encode(hash)),
+        }
+    }
 }
 
 /// Why a call ended, as far as numbers say.
@@ -168,35 +120,6 @@ pub struct Cause<'a> {
     /// The provider's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<Text<'a>>,
-}
-
-/// What one record counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RecordScope {
-    /// One leg of a call.
-    Leg,
-    /// A whole call.
-    Call,
-}
-
-/// Whether a record may still be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RecordState {
-    /// A later, more complete one will replace it.
-    Provisional,
-    /// The provider's last word, corrections apart.
-    Final,
-}
-
-impl RecordState {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisional => "provisional",
-            Self::Final => "final",
-        }
-    }
 }
 
 /// A call detail record (CDR): one row of the provider's accounting.
@@ -264,12 +187,12 @@ pub struct CallRecord<'a> {
     pub outcome: CallOutcome,
     /// The provider's words, joined by `/`; empty when it says nothing.
     pub outcome_raw: Text<'a>,
-    /// `human`, `machine`, `voicemail` or `unknown`.
+    /// Who or what took it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub answered_by: Option<&'static str>,
-    /// `caller`, `callee`, `platform` or `unknown`.
+    pub answered_by: Option<AnsweredBy>,
+    /// Who ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hangup_by: Option<&'static str>,
+    pub hangup_by: Option<HangupBy>,
     /// Why it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause<'a>>,
@@ -303,7 +226,7 @@ pub struct CallRecord<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RelatedId<'a> {
     /// What the other leg is to this one.
-    pub rel: &'static str,
+    pub rel: Cow<'static, str>,
     /// Its id.
     pub id: Text<'a>,
 }
@@ -369,8 +292,9 @@ pub struct Transfer<'a> {
 }
 
 impl CallEvent<'_> {
-    pub(super) fn identity(&self) -> Identity<'_> {
-        Identity { id: &self.leg_id, x: &self.identity.event, y: &self.identity.occurrence }
+    pub(super) fn with_identity<T>(&self, use_it: impl FnOnce(&Identity<'_>) -> T) -> T {
+        let occurrence = self.identity.occurrence.to_string();
+        use_it(&Identity { id: &self.leg_id, x: &self.identity.event, y: &occurrence })
     }
 
     pub(super) fn redact(&mut self, privacy: &Privacy) {
@@ -429,9 +353,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_have_their_rank_and_the_rest_has_none() {
-        let ranks = [CallEventKind::Initiated, CallEventKind::Ringing, CallEventKind::Answered, CallEventKind::Ended];
-        assert_eq!(ranks.map(CallEventKind::rank), [Some(10), Some(20), Some(30), Some(90)]);
-        assert_eq!(CallEventKind::Hold.rank(), None);
+    fn occurrences_are_written_by_the_rule_of_ids() {
+        for (occurrence, written) in [
+            (CallOccurrence::Sequence(2), "seq:2"),
+            (CallOccurrence::EventId("e-1".into()), "eid:e-1"),
+            (CallOccurrence::Time("1766736711480097".into()), "t:1766736711480097"),
+            (CallOccurrence::of_bytes(b""), "b:e3b0c44298fc1c14"),
+        ] {
+            assert_eq!(occurrence.to_string(), written);
+        }
     }
 }

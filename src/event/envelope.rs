@@ -81,7 +81,7 @@ struct Common<'e> {
     event_id: EventId,
     kind: &'static str,
     provider: &'static str,
-    product: &'static str,
+    product: &'e str,
     account_id: &'e str,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_account_id: Option<&'e str>,
@@ -152,7 +152,7 @@ impl Event<'_> {
             event_id: id,
             kind: info.name,
             provider: origin.provider,
-            product: self.product,
+            product: &self.product,
             account_id: &self.account_id,
             parent_account_id: self.parent_account_id.as_deref(),
             source_name: origin.source_name,

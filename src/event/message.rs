@@ -3,83 +3,27 @@
 use serde::Serialize;
 
 use super::address::Address;
+use super::direction::Direction;
 use super::id::{FactHash, Identity};
 use super::money::{self, Money};
 use super::network::Network;
 use super::privacy::Privacy;
+use super::time::Time;
 use crate::json::Text;
 
-/// Where a message is on its way. Consumers keep the event with the greatest rank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// The provider's word is not in our map, or says nothing.
-    Unknown,
-    /// The provider took the request.
-    Accepted,
-    /// Waiting at the provider.
-    Queued,
-    /// Handed to the carrier or channel.
-    Sent,
-    /// Not delivered in time.
-    Expired,
-    /// Attempted and failed.
-    Failed,
-    /// Refused before delivery.
-    Rejected,
-    /// Withdrawn.
-    Canceled,
-    /// At the handset or channel, so far as the provider can tell.
-    Delivered,
-    /// Opened or played.
-    Read,
-}
+mod vocabulary;
 
-impl Status {
-    /// Order of the statuses: a greater rank is later news.
-    pub fn rank(self) -> u8 {
-        match self {
-            Self::Unknown => 0,
-            Self::Accepted => 10,
-            Self::Queued => 20,
-            Self::Sent => 30,
-            Self::Expired | Self::Failed | Self::Rejected | Self::Canceled => 40,
-            Self::Delivered => 50,
-            Self::Read => 60,
-        }
-    }
-
-    /// Whether no better news is expected. A `read` may still follow a `delivered`.
-    pub fn is_final(self) -> bool {
-        self.rank() >= 40
-    }
-
-    /// The word that is published.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Accepted => "accepted",
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-            Self::Expired => "expired",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-            Self::Canceled => "canceled",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-        }
-    }
-}
+pub use vocabulary::{Channel, ErrorCategory, Status};
 
 /// A delivery status of one message to one recipient.
 #[derive(Debug, Clone, Serialize)]
 pub struct MessageStatus<'a> {
     /// The provider's id of the message.
     pub message_id: Text<'a>,
-    /// `sms`, `mms`, `rcs`, `whatsapp`, `messenger`, `viber`, `email` or `other`.
-    pub channel: &'static str,
+    /// How it went.
+    pub channel: Channel,
     /// Seen from the account.
-    pub direction: &'static str,
+    pub direction: Direction,
     /// The recipient.
     pub to: Address<'a>,
     /// The sender.
@@ -92,9 +36,21 @@ pub struct MessageStatus<'a> {
     pub status_rank: u8,
     /// [`Status::is_final`].
     pub is_final: bool,
+    /// A finer stage, in a word of the provider's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Text<'a>>,
     /// Why the message did not arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<MessageError<'a>>,
+    /// When the account handed it to the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<Time>,
+    /// The carrier's own time as text, which has no zone and is never converted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier_time_raw: Option<Text<'a>>,
+    /// From the submission to the final status, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
     /// The customer's reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ref: Option<Text<'a>>,
@@ -113,6 +69,21 @@ pub struct MessageStatus<'a> {
     /// Place in a chain of fallbacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover<'a>>,
+    /// The pool that the sender was chosen from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender_service: Option<Text<'a>>,
+    /// The text, where the privacy switches let it through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text<'a>>,
+    /// Keyed hash of the text, where the privacy switches ask for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_hash: Option<String>,
+    /// Length of the hashed text, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_length: Option<usize>,
+    /// Digits of the recipient, where the provider gives one id to a message with several; not published by itself.
+    #[serde(skip)]
+    pub recipient_in_id: Option<Text<'a>>,
 }
 
 /// Why a message did not arrive.
@@ -125,7 +96,7 @@ pub struct MessageError<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Text<'a>>,
     /// The normalised cause.
-    pub category: &'static str,
+    pub category: ErrorCategory,
     /// Whether trying again is pointless; `null` when that is not known.
     pub permanent: Option<bool>,
 }
@@ -161,10 +132,10 @@ pub struct Failover<'a> {
 pub struct InboundMessage<'a> {
     /// The provider's id of the message.
     pub message_id: Text<'a>,
-    /// As in [`MessageStatus::channel`].
-    pub channel: &'static str,
-    /// Always `inbound`.
-    pub direction: &'static str,
+    /// How it came.
+    pub channel: Channel,
+    /// Always inbound.
+    pub direction: Direction,
     /// Who sent it.
     pub from: Address<'a>,
     /// The account's own address.
@@ -200,6 +171,39 @@ pub struct InboundMessage<'a> {
     pub price: Option<Money<'a>>,
 }
 
+impl<'a> MessageStatus<'a> {
+    /// A status of an outbound message of which nothing else is told yet.
+    pub fn new(message_id: Text<'a>, channel: Channel, status: Status, status_raw: Text<'a>) -> Self {
+        Self {
+            message_id,
+            channel,
+            direction: Direction::Outbound,
+            to: Address::unknown(),
+            from: Address::unknown(),
+            status,
+            status_raw,
+            status_rank: status.rank(),
+            is_final: status.is_final(),
+            detail: None,
+            error: None,
+            submitted_at: None,
+            carrier_time_raw: None,
+            latency_ms: None,
+            client_ref: None,
+            network: None,
+            parts: None,
+            price: None,
+            conversation: None,
+            failover: None,
+            sender_service: None,
+            text: None,
+            text_hash: None,
+            text_length: None,
+            recipient_in_id: None,
+        }
+    }
+}
+
 impl MessageStatus<'_> {
     /// A status that counts is told by its normalised name, so that copies told in other words are
     /// one event; an intermediate one by the provider's word, so that two stages stay two.
@@ -212,7 +216,8 @@ impl MessageStatus<'_> {
                 &raw
             }
         };
-        use_it(&Identity { id: &self.message_id, x: "", y })
+        let x = self.recipient_in_id.as_deref().unwrap_or_default();
+        use_it(&Identity { id: &self.message_id, x, y })
     }
 
     pub(super) fn fact_hash(&self) -> FactHash {
@@ -231,6 +236,10 @@ impl MessageStatus<'_> {
     pub(super) fn redact(&mut self, privacy: &Privacy) {
         privacy.address(&mut self.to);
         privacy.address(&mut self.from);
+        if let Some(hashed) = privacy.text(&mut self.text) {
+            self.text_hash = Some(hashed.hash);
+            self.text_length = Some(hashed.length);
+        }
     }
 }
 
@@ -242,5 +251,77 @@ impl InboundMessage<'_> {
             self.text_hash = Some(hashed.hash);
             self.text_length = Some(hashed.length);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::event::id::EventId;
+    use crate::event::kind::Kind;
+    use crate::event::money::PriceScope;
+
+    fn id(status: &MessageStatus<'_>) -> String {
+        status
+            .with_identity(|identity| EventId::compute("bandwidth", "55555555", "message.status", identity))
+            .to_string()
+    }
+
+    #[test]
+    fn one_id_for_several_recipients_makes_an_event_of_each() {
+        let id_of_message = "14762070468292kw2fuqty55yp2b2".into();
+        let mut status = MessageStatus::new(id_of_message, Channel::Sms, Status::Failed, "message-failed".into());
+        status.recipient_in_id = Some("52345678903".into());
+        assert_eq!(id(&status), "262f07fd57167971e5292b32274b18e9");
+        status.recipient_in_id = Some("52345678904".into());
+        assert_ne!(id(&status), "262f07fd57167971e5292b32274b18e9");
+    }
+
+    #[test]
+    fn a_final_unknown_goes_by_its_name_and_an_early_one_by_the_providers_word() {
+        let of = |status, word: &'static str| MessageStatus::new("1".into(), Channel::Sms, status, word.into());
+        assert_eq!(id(&of(Status::NeverKnown, "9902")), id(&of(Status::NeverKnown, "lost")));
+        assert_ne!(id(&of(Status::Unknown, "9902")), id(&of(Status::Unknown, "lost")));
+        assert_ne!(id(&of(Status::Unknown, "lost")), id(&of(Status::NeverKnown, "lost")));
+    }
+
+    #[test]
+    fn a_status_has_exactly_the_members_of_its_schema() {
+        let some = || Some(Text::Borrowed("x"));
+        let status = MessageStatus {
+            detail: some(),
+            error: Some(MessageError {
+                code: some(),
+                message: some(),
+                category: ErrorCategory::Barred,
+                permanent: None,
+            }),
+            submitted_at: Time::from_unix_seconds(0),
+            carrier_time_raw: some(),
+            latency_ms: Some(1),
+            client_ref: some(),
+            network: Some(Network::default()),
+            parts: Some(1),
+            price: Some(Money {
+                amount: "1".into(),
+                currency: None,
+                currency_assumed: false,
+                scope: PriceScope::Total,
+            }),
+            conversation: Some(Conversation::default()),
+            failover: Some(Failover::default()),
+            sender_service: some(),
+            text: some(),
+            text_hash: Some(String::new()),
+            text_length: Some(0),
+            ..MessageStatus::new("1".into(), Channel::Sms, Status::Sent, "sent".into())
+        };
+        let written = serde_json::to_value(&status).unwrap();
+        let schema: Value = serde_json::from_str(Kind::MessageStatus.info().schema).unwrap();
+        let told = schema["properties"].as_object().unwrap().keys();
+        let own: Vec<&String> = told.skip_while(|name| *name != "message_id").collect();
+        assert_eq!(written.as_object().unwrap().keys().collect::<Vec<_>>(), own);
     }
 }

@@ -1,13 +1,13 @@
 //! What a webhook says, and the call event made of it.
 
 use phonenumber::country;
-use sha2::{Digest, Sha256};
 
 use super::Fault;
 use super::form::{is_link, peek, told, withhold_links, word};
 use super::outcome::{self, Ending};
 use super::party::Parties;
-use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, Direction};
+use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOccurrence};
+use crate::event::direction::Direction;
 use crate::event::id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::time::Time;
@@ -125,12 +125,12 @@ impl<'r> Facts<'r> {
     }
 
     /// What tells this event from others of its leg: its time, else the request that told it.
-    fn occurrence(&self, request: &RawRequest<'_>) -> String {
+    fn occurrence(&self, request: &RawRequest<'_>) -> CallOccurrence<'r> {
         if let Some(text) = &self.time_text {
-            return format!("t:{text}");
+            return CallOccurrence::Time(text.clone());
         }
         let bytes = if request.body.is_empty() { request.query.as_bytes() } else { request.body };
-        format!("b:{}", hex::encode(&Sha256::digest(bytes)[..8]))
+        CallOccurrence::of_bytes(bytes)
     }
 }
 
@@ -170,7 +170,7 @@ pub(super) fn make<'r>(
 /// An event of the account, with what its mapping left over.
 pub(super) fn publish<'r>(fact: Fact<'r>, at: Option<Time>, members: Members<'r>, account_id: &'r str) -> Event<'r> {
     Event {
-        product: "call_events",
+        product: "call_events".into(),
         account_id: account_id.into(),
         parent_account_id: None,
         provider_event_id: None,

@@ -1,6 +1,7 @@
 //! How a leg ended, and whether its end is a record.
 
-use crate::event::call::{CallOutcome, Direction};
+use crate::event::call::CallOutcome;
+use crate::event::direction::Direction;
 
 /// What one `hangup` says of its leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

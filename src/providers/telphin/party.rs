@@ -4,7 +4,7 @@ use phonenumber::country;
 
 use super::form::told;
 use crate::event::address::{Address, AddressKind, AddressRules};
-use crate::event::call::Direction;
+use crate::event::direction::Direction;
 use crate::json::{Members, Text};
 
 /// Extensions have up to five digits; a public number is longer.

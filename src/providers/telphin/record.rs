@@ -8,8 +8,9 @@ use super::outcome::Ending;
 use super::party;
 use crate::event::address::Address;
 use crate::event::call::{
-    CallOutcome, CallRecord, CallUser, Direction, RecordScope, RecordState, RelatedId, Site, Transfer,
+    AnsweredBy, CallOutcome, CallRecord, CallUser, RecordScope, RecordState, RelatedId, Site, Transfer,
 };
+use crate::event::direction::Direction;
 use crate::event::{Event, Fact};
 use crate::json::{Members, Text};
 
@@ -47,7 +48,7 @@ impl<'r> Extras<'r> {
             user,
             site,
             transfer: transfer(members),
-            related_ids: api_id.map(|id| RelatedId { rel: "call_api", id }).into_iter().collect(),
+            related_ids: api_id.map(|id| RelatedId { rel: "call_api".into(), id }).into_iter().collect(),
         }
     }
 }
@@ -73,7 +74,7 @@ fn record<'r>(facts: Facts<'r>, ending: Ending, extras: Extras<'r>) -> CallRecor
         total_ms: None,
         answered: ending.answered,
         outcome: ending.outcome,
-        answered_by: (ending.outcome == CallOutcome::Voicemail).then_some("voicemail"),
+        answered_by: (ending.outcome == CallOutcome::Voicemail).then_some(AnsweredBy::Voicemail),
         hangup_by: None,
         cause: None,
         call_type: None,

@@ -2,13 +2,14 @@
 //!
 //! Source: Vonage, "Messages API errors" and the `x-errors` list of the Messages OpenAPI document.
 
+use crate::event::message::ErrorCategory;
 use crate::json::Text;
 use crate::json::number::whole;
 
 /// A normalised cause, and whether trying again is pointless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cause {
-    pub(super) category: &'static str,
+    pub(super) category: ErrorCategory,
     pub(super) permanent: Option<bool>,
 }
 
@@ -30,7 +31,7 @@ pub(super) fn is_expiry(code: &str) -> bool {
 pub(super) fn cause(code: &str) -> Cause {
     let number: u16 = code.trim().parse().unwrap_or(0);
     let (category, permanent) = match number {
-        1000 | 1460 | 1461 => ("throttled", Some(false)),
+        1000 | 1460 | 1461 => (ErrorCategory::Throttled, Some(false)),
         1010
         | 1020..=1022
         | 1040
@@ -45,23 +46,23 @@ pub(super) fn cause(code: &str) -> Cause {
         | 1430
         | 1440
         | 1450
-        | 1451 => ("content_rejected", Some(true)),
-        1030 | 1331 => ("provider_error", Some(false)),
-        1050 => ("barred", Some(true)),
-        1060 | 1080 | 1370 => ("authentication", Some(true)),
-        1070 | 1290 | 1350 => ("insufficient_funds", Some(false)),
-        1100 | 1230 => ("network_error", Some(false)),
-        1120 | 1160 | 1380..=1382 => ("sender_not_allowed", Some(true)),
-        1130 | 1360 => ("expired", Some(true)),
-        1170 | 1300 => ("invalid_destination", Some(true)),
-        1180 | 1220 => ("unreachable_temporary", Some(false)),
-        1190 | 1200 => ("unreachable_permanent", Some(true)),
-        1210 | 1470 | 1472 | 1473 => ("spam_filtered", None),
-        1240 | 1241 => ("opted_out", Some(true)),
-        1250 | 1251 | 1260 => ("unroutable", None),
-        1270 | 1340 | 1480..=1484 => ("regulation", Some(true)),
-        1280 | 1282 => ("blocked_by_carrier", Some(true)),
-        _ => ("unknown", None),
+        | 1451 => (ErrorCategory::ContentRejected, Some(true)),
+        1030 | 1331 => (ErrorCategory::ProviderError, Some(false)),
+        1050 => (ErrorCategory::Barred, Some(true)),
+        1060 | 1080 | 1370 => (ErrorCategory::Authentication, Some(true)),
+        1070 | 1290 | 1350 => (ErrorCategory::InsufficientFunds, Some(false)),
+        1100 | 1230 => (ErrorCategory::NetworkError, Some(false)),
+        1120 | 1160 | 1380..=1382 => (ErrorCategory::SenderNotAllowed, Some(true)),
+        1130 | 1360 => (ErrorCategory::Expired, Some(true)),
+        1170 | 1300 => (ErrorCategory::InvalidDestination, Some(true)),
+        1180 | 1220 => (ErrorCategory::UnreachableTemporary, Some(false)),
+        1190 | 1200 => (ErrorCategory::UnreachablePermanent, Some(true)),
+        1210 | 1470 | 1472 | 1473 => (ErrorCategory::SpamFiltered, None),
+        1240 | 1241 => (ErrorCategory::OptedOut, Some(true)),
+        1250 | 1251 | 1260 => (ErrorCategory::Unroutable, None),
+        1270 | 1340 | 1480..=1484 => (ErrorCategory::Regulation, Some(true)),
+        1280 | 1282 => (ErrorCategory::BlockedByCarrier, Some(true)),
+        _ => (ErrorCategory::Unknown, None),
     };
     Cause { category, permanent }
 }
@@ -73,16 +74,16 @@ mod tests {
     #[test]
     fn codes_have_their_category_and_permanence() {
         for (code, category, permanent) in [
-            ("1000", "throttled", Some(false)),
-            ("1022", "content_rejected", Some(true)),
-            ("1300", "invalid_destination", Some(true)),
-            ("1220", "unreachable_temporary", Some(false)),
-            ("1470", "spam_filtered", None),
-            ("1484", "regulation", Some(true)),
-            ("1330", "unknown", None),
-            ("1023", "unknown", None),
-            ("9999", "unknown", None),
-            ("not a number", "unknown", None),
+            ("1000", ErrorCategory::Throttled, Some(false)),
+            ("1022", ErrorCategory::ContentRejected, Some(true)),
+            ("1300", ErrorCategory::InvalidDestination, Some(true)),
+            ("1220", ErrorCategory::UnreachableTemporary, Some(false)),
+            ("1470", ErrorCategory::SpamFiltered, None),
+            ("1484", ErrorCategory::Regulation, Some(true)),
+            ("1330", ErrorCategory::Unknown, None),
+            ("1023", ErrorCategory::Unknown, None),
+            ("9999", ErrorCategory::Unknown, None),
+            ("not a number", ErrorCategory::Unknown, None),
         ] {
             assert_eq!(cause(code), Cause { category, permanent }, "{code}");
         }

@@ -4,8 +4,9 @@ use super::Fault;
 use super::messages::{Body, Mapped, Side, count};
 use crate::event::Fact;
 use crate::event::address::Address;
+use crate::event::direction::Direction;
 use crate::event::leftovers::{Class, Classes, Names};
-use crate::event::message::InboundMessage;
+use crate::event::message::{Channel, InboundMessage};
 use crate::json::{Member, Members};
 
 /// Whatever is not listed here is what somebody wrote, known kind of payload or not.
@@ -56,7 +57,7 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
     let fact = InboundMessage {
         message_id,
         channel,
-        direction: "inbound",
+        direction: Direction::Inbound,
         from: sender(body, channel),
         to: body.party("to", channel, Side::Own).unwrap_or_else(Address::unknown),
         media: media(payload, content_type.as_deref()),
@@ -73,7 +74,7 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
     Ok(Mapped { fact: Fact::InboundMessage(Box::new(fact)), classes: &CLASSES, unmapped })
 }
 
-fn sender<'r>(body: &Body<'r>, channel: &str) -> Address<'r> {
+fn sender<'r>(body: &Body<'r>, channel: Channel) -> Address<'r> {
     let members = &body.members;
     let told = body.party("from", channel, Side::Other);
     let mut sender = told.or_else(|| body.whatsapp_user("sender")).unwrap_or_else(Address::unknown);

@@ -4,6 +4,7 @@ use phonenumber::country;
 
 use super::{Fault, Sink, inbound, status};
 use crate::event::id::is_id;
+use crate::event::message::Channel;
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;
 use crate::event::time::Time;
@@ -77,7 +78,7 @@ fn map<'r>(body: Body<'r>, account_id: String) -> Result<(Event<'r>, Vec<&'stati
         return Err(Fault::of_request("unknown_shape", shape::description(members)));
     };
     let event = Event {
-        product: "messages",
+        product: "messages".into(),
         account_id: account_id.into(),
         parent_account_id: None,
         provider_event_id: None,
@@ -105,7 +106,7 @@ impl<'r> Body<'r> {
     }
 
     /// The channel: `channel` of version 1, the party's `type` of version 0.1.
-    pub(super) fn channel(&self, unmapped: &mut Vec<&'static str>) -> &'static str {
+    pub(super) fn channel(&self, unmapped: &mut Vec<&'static str>) -> Channel {
         let party_type = || self.members.object("to")?.read("type", channel_word);
         if let Some(channel) = self.members.read("channel", channel_word).or_else(party_type) {
             // The sender's side repeats the channel in version 0.1.
@@ -113,7 +114,7 @@ impl<'r> Body<'r> {
             return channel;
         }
         unmapped.push("channel");
-        "other"
+        Channel::Other
     }
 
     /// `usage`: what Vonage charges.
@@ -130,16 +131,16 @@ impl<'r> Body<'r> {
     }
 }
 
-fn channel_word(word: Text<'_>) -> Option<&'static str> {
+fn channel_word(word: Text<'_>) -> Option<Channel> {
     let word = word.trim().to_ascii_lowercase();
     let known = match word.as_str() {
-        "sms" => "sms",
-        "mms" => "mms",
-        "rcs" => "rcs",
-        "whatsapp" => "whatsapp",
-        "messenger" => "messenger",
-        "viber" | "viber_service" | "viber_service_msg" => "viber",
-        "email" => "email",
+        "sms" => Channel::Sms,
+        "mms" => Channel::Mms,
+        "rcs" => Channel::Rcs,
+        "whatsapp" => Channel::Whatsapp,
+        "messenger" => Channel::Messenger,
+        "viber" | "viber_service" | "viber_service_msg" => Channel::Viber,
+        "email" => Channel::Email,
         _ => return None,
     };
     Some(known)

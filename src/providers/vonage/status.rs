@@ -6,7 +6,7 @@ use super::messages::{Body, Mapped, Side, count};
 use crate::event::Fact;
 use crate::event::address::Address;
 use crate::event::leftovers::{Class, Classes, Names};
-use crate::event::message::{Conversation, Failover, MessageError, MessageStatus, Status};
+use crate::event::message::{Channel, Conversation, Failover, MessageError, MessageStatus, Status};
 use crate::json::{Members, Text};
 
 static CLASSES: Classes = Classes {
@@ -36,15 +36,8 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
         unmapped.push("status");
     }
     let fact = MessageStatus {
-        message_id,
-        channel,
-        direction: "outbound",
         to: recipient(body, channel),
         from: body.party("from", channel, Side::Own).unwrap_or_else(Address::unknown),
-        status,
-        status_raw,
-        status_rank: status.rank(),
-        is_final: status.is_final(),
         error,
         client_ref: members.text_or_number("client_ref"),
         network: body.network("destination"),
@@ -52,6 +45,7 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
         price: body.price(),
         conversation: conversation(members),
         failover: failover(members),
+        ..MessageStatus::new(message_id, channel, status, status_raw)
     };
     members.settle_nothing();
     Ok(Mapped { fact: Fact::MessageStatus(Box::new(fact)), classes: &CLASSES, unmapped })
@@ -100,7 +94,7 @@ fn code_of(text: Text<'_>) -> Option<Text<'_>> {
 }
 
 /// The status names the recipient itself, or describes a user of WhatsApp.
-fn recipient<'r>(body: &Body<'r>, channel: &str) -> Address<'r> {
+fn recipient<'r>(body: &Body<'r>, channel: Channel) -> Address<'r> {
     let told = body.party("to", channel, Side::Other);
     told.or_else(|| body.whatsapp_user("recipient")).unwrap_or_else(Address::unknown)
 }

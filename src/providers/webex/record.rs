@@ -5,7 +5,10 @@ use phonenumber::country;
 use super::fields::{self, Field, Fields};
 use super::{ids, outcome};
 use crate::event::address::{Address, AddressKind, AddressRules};
-use crate::event::call::{CallRecord, CallUser, Direction, Queue, RecordScope, RecordState, RelatedId, Site, Transfer};
+use crate::event::call::{
+    AnsweredBy, CallRecord, CallUser, HangupBy, Queue, RecordScope, RecordState, RelatedId, Site, Transfer,
+};
+use crate::event::direction::Direction;
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::network::Network;
@@ -69,7 +72,7 @@ pub(super) fn map<'r>(
     let record = Reader { fields: &fields, region: surroundings.region }.record(record_id, out);
     let occurred = record.ended_at.or_else(|| fields.time(Field::ReportTime)).or(record.started_at);
     Ok(Event {
-        product: "cdr_webhook",
+        product: "cdr_webhook".into(),
         account_id: ids::lower_case(account_id),
         parent_account_id: surroundings.parent_account_id,
         provider_event_id: None,
@@ -151,7 +154,8 @@ impl<'r> Reader<'_, 'r> {
     }
 
     fn related_ids(&self) -> Vec<RelatedId<'r>> {
-        let related = |(field, rel)| self.fields.id(field).map(|id| RelatedId { rel, id });
+        let related =
+            |(field, rel): (Field, &'static str)| self.fields.id(field).map(|id| RelatedId { rel: rel.into(), id });
         RELATED.into_iter().filter_map(related).collect()
     }
 
@@ -198,7 +202,7 @@ impl<'r> Reader<'_, 'r> {
     }
 
     /// `Local` is the party on whose side the record was made.
-    fn hangup_by(&self, direction: Direction, out: &mut dyn Sink<'r>) -> Option<&'static str> {
+    fn hangup_by(&self, direction: Direction, out: &mut dyn Sink<'r>) -> Option<HangupBy> {
         let local = self.fields.read(Field::ReleasingParty, |word| match word.trim().to_ascii_lowercase().as_str() {
             "local" => Some(Some(true)),
             "remote" => Some(Some(false)),
@@ -209,17 +213,17 @@ impl<'r> Reader<'_, 'r> {
             out.unmapped("Releasing party");
         }
         let by = match (local.flatten(), direction) {
-            (Some(true), Direction::Outbound) | (Some(false), Direction::Inbound) => "caller",
-            (Some(true), Direction::Inbound) | (Some(false), Direction::Outbound) => "callee",
-            _ => "unknown",
+            (Some(true), Direction::Outbound) | (Some(false), Direction::Inbound) => HangupBy::Caller,
+            (Some(true), Direction::Inbound) | (Some(false), Direction::Outbound) => HangupBy::Callee,
+            _ => HangupBy::Unknown,
         };
         self.fields.has(Field::ReleasingParty).then_some(by)
     }
 
     /// Only a machine is told: of the others it is not known whether a person took it.
-    fn answered_by(&self, answered: Option<bool>) -> Option<&'static str> {
+    fn answered_by(&self, answered: Option<bool>) -> Option<AnsweredBy> {
         let sort = self.fields.text(Field::UserType).filter(|_| answered == Some(true))?;
-        VOICEMAILS.iter().any(|voicemail| sort.trim().eq_ignore_ascii_case(voicemail)).then_some("voicemail")
+        VOICEMAILS.iter().any(|voicemail| sort.trim().eq_ignore_ascii_case(voicemail)).then_some(AnsweredBy::Voicemail)
     }
 
     fn network(&self) -> Option<Network<'r>> {

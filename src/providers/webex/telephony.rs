@@ -1,14 +1,14 @@
 //! `telephony_calls`: what happens in a user's calls, told while it happens.
 
 use phonenumber::country;
-use sha2::{Digest, Sha256};
 
 use super::fields::{time, truth};
 use super::ids;
 use super::outcome::joined;
 use super::record::{address, between};
 use crate::event::address::{Address, AddressKind};
-use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOutcome, Direction};
+use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOccurrence, CallOutcome};
+use crate::event::direction::Direction;
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::{Event, Fact, Leftovers, Occurrence};
@@ -53,7 +53,7 @@ pub(super) fn map<'r>(
     let occurred = Occurrence::by_provider(data.read("eventTimestamp", time));
     let call = Reader { data: &data, region: context.region }.event((call_id, leg_id), words, occurrence, out);
     Ok(Event {
-        product: "call_events",
+        product: "call_events".into(),
         account_id,
         parent_account_id: None,
         provider_event_id: None,
@@ -85,15 +85,15 @@ fn call_ids<'r>(data: &Members<'r>) -> Result<(Text<'r>, Text<'r>), Fault<'r>> {
 }
 
 /// What tells this event from others of its half: the time as Webex wrote it, else the whole body.
-fn occurrence(data: &Members<'_>, body: &[u8]) -> String {
+fn occurrence<'r>(data: &Members<'r>, body: &[u8]) -> CallOccurrence<'r> {
     let member = data.find("eventTimestamp");
     let told = member.and_then(|member| match &member.value {
         Value::Json(raw) => crate::json::string_of(raw).or_else(|| number_of(raw.get())),
         Value::Field(text) => Some(text.clone()),
     });
     match told.filter(|text| !tells_nothing(text)) {
-        Some(text) => format!("t:{text}"),
-        None => format!("b:{}", hex::encode(Sha256::digest(body).get(..8).unwrap_or_default())),
+        Some(text) => CallOccurrence::Time(text),
+        None => CallOccurrence::of_bytes(body),
     }
 }
 
@@ -177,7 +177,7 @@ impl<'r> Reader<'_, 'r> {
         &self,
         (call_id, leg_id): (Text<'r>, Text<'r>),
         words: Words<'r>,
-        occurrence: String,
+        occurrence: CallOccurrence<'r>,
         out: &mut dyn Sink<'r>,
     ) -> CallEvent<'r> {
         let event = self.kind(&words);

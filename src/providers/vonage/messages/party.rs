@@ -2,6 +2,7 @@
 
 use super::Body;
 use crate::event::address::{Address, AddressKind, AddressRules};
+use crate::event::message::Channel;
 use crate::json::{Members, Text};
 
 /// Whose side of a message an address is.
@@ -15,7 +16,7 @@ pub(in super::super) enum Side {
 
 impl<'r> Body<'r> {
     /// A party: text in version 1, an object with `number` or `id` in version 0.1.
-    pub(in super::super) fn party(&self, name: &str, channel: &str, side: Side) -> Option<Address<'r>> {
+    pub(in super::super) fn party(&self, name: &str, channel: Channel, side: Side) -> Option<Address<'r>> {
         if let Some(text) = self.members.text_or_number(name) {
             return Some(self.address(text, channel, side));
         }
@@ -25,33 +26,36 @@ impl<'r> Body<'r> {
         }
         object
             .text_or_number("id")
-            .map(|id| Address::read(id, &AddressRules { user_ids: true, ..self.rules("", side) }))
+            .map(|id| Address::read(id, &AddressRules { user_ids: true, ..self.rules(Channel::Other, side) }))
     }
 
     /// A user of WhatsApp as `object` tells it: by the id under which the account knows him, else by his number.
     pub(in super::super) fn whatsapp_user(&self, object: &str) -> Option<Address<'r>> {
         let user: &Members<'r> = self.members.object("whatsapp")?.object(object)?;
-        let number = || user.text_or_number("wa_id").map(|number| self.address(number, "whatsapp", Side::Other));
+        let number = || user.text_or_number("wa_id").map(|number| self.address(number, Channel::Whatsapp, Side::Other));
         user.text("user_id").map(Address::user_id).or_else(number)
     }
 
-    fn rules(&self, channel: &str, side: Side) -> AddressRules {
-        let is_service = channel == "viber" && side == Side::Own;
+    fn rules(&self, channel: Channel, side: Side) -> AddressRules {
+        let is_service = channel == Channel::Viber && side == Side::Own;
         AddressRules {
-            international_digits: matches!(channel, "sms" | "mms" | "rcs" | "whatsapp" | "viber"),
+            international_digits: matches!(
+                channel,
+                Channel::Sms | Channel::Mms | Channel::Rcs | Channel::Whatsapp | Channel::Viber
+            ),
             message_sender: side == Side::Own,
             // Viber shows a service by an id of its own, which may look like a number.
-            user_ids: channel == "messenger" || is_service,
-            email: channel == "email",
+            user_ids: channel == Channel::Messenger || is_service,
+            email: channel == Channel::Email,
             call: false,
             region: self.region,
         }
     }
 
     /// Letters are a name where the account chose them, and an id of a user anywhere else.
-    fn address(&self, text: Text<'r>, channel: &str, side: Side) -> Address<'r> {
+    fn address(&self, text: Text<'r>, channel: Channel, side: Side) -> Address<'r> {
         let has_letters = text.chars().any(char::is_alphabetic);
-        let is_user_id = has_letters && (side == Side::Other || channel == "whatsapp");
+        let is_user_id = has_letters && (side == Side::Other || channel == Channel::Whatsapp);
         let mut address = Address::read(text, &self.rules(channel, side));
         if is_user_id && matches!(address.kind, AddressKind::Unknown | AddressKind::Alphanumeric) {
             address.kind = AddressKind::UserId;
