@@ -7,6 +7,7 @@ use serde::Serialize;
 
 pub mod address;
 pub mod call;
+pub mod country;
 pub mod envelope;
 pub mod headers;
 pub mod id;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::event::country;
 use ipnet::IpNet;
-use phonenumber::country;
 use secrecy::SecretString;
 use toml::Table;
 
@@ -333,6 +333,7 @@ fn privacy(mut section: Section<'_>, heading: &str, inherited: &Privacy) -> Priv
         numbers: inheriting(&mut section, "numbers", &numbers, inherited.numbers),
         names: inheriting(&mut section, "names", &names, inherited.names),
         hash_key: key.as_ref().and_then(|key| HashKey::new(&key.value)).or_else(|| inherited.hash_key.clone()),
+        region: inherited.region,
     };
     let hashes = privacy.message_text == TextPolicy::Hash || privacy.numbers == NumberPolicy::Hash;
     if hashes && privacy.hash_key.is_none() {
@@ -429,7 +430,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         signature_secret: secrets.first().map(|secret| secret.value.clone()),
         secrets: secrets.len() + tokens.len(),
         url_token: tokens.first().map(|secret| secret.value.clone()),
-        privacy,
+        privacy: Privacy { region: options.region, ..privacy },
         max_body_bytes,
         ack_timeout: Duration::from_millis(u64::try_from(ack_timeout_ms).unwrap_or_default()),
         on_kafka_down,
@@ -514,5 +515,6 @@ fn check_doors(
 }
 
 fn region(section: &mut Section<'_>) -> Option<country::Id> {
-    section.parsed("default_region", "an ISO 3166-1 code of two letters such as \"GB\"")
+    let known = section.parsed("default_region", "an ISO 3166-1 code of two letters such as \"GB\"");
+    known.map(|country::Known(country)| country)
 }

@@ -1,8 +1,8 @@
 //! Addresses: phone numbers, sender names and ids of the parties.
 
-use phonenumber::country;
 use serde::Serialize;
 
+use super::country;
 use crate::json::Text;
 
 /// One party of a message or call.
@@ -135,7 +135,7 @@ fn e164(value: &str, rules: &AddressRules) -> Option<String> {
     match text.strip_prefix('+') {
         Some(digits) => is_international(digits).then(|| text.to_owned()),
         None if rules.international_digits && is_international(text) => Some(format!("+{text}")),
-        None => national(text, rules.region?),
+        None => country::international(text, rules.region?),
     }
 }
 
@@ -143,18 +143,6 @@ fn e164(value: &str, rules: &AddressRules) -> Option<String> {
 fn is_international(digits: &str) -> bool {
     let bytes = digits.as_bytes();
     (7..=15).contains(&bytes.len()) && bytes[0] != b'0' && bytes.iter().all(u8::is_ascii_digit)
-}
-
-/// Reads a national number. Letters are never turned into digits, and no text longer than a number
-/// reaches the library.
-fn national(text: &str, region: country::Id) -> Option<String> {
-    let dialable = text.bytes().all(|byte| byte.is_ascii_digit() || b" -().".contains(&byte));
-    if text.len() > 32 || !dialable {
-        return None;
-    }
-    let number = phonenumber::parse(Some(region), text).ok()?;
-    let valid = phonenumber::is_valid(&number);
-    valid.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 
 #[cfg(test)]

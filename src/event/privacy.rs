@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::address::{Address, AddressKind};
+use super::country;
 use crate::json::Text;
 
 /// The privacy switches of one source.
@@ -22,6 +23,8 @@ pub struct Privacy {
     pub names: NamePolicy,
     /// Key of the hashes; there whenever a switch says `hash`.
     pub hash_key: Option<HashKey>,
+    /// Country in which the source's national numbers are read.
+    pub region: Option<country::Id>,
 }
 
 /// What happens to the content of messages.

@@ -18,7 +18,7 @@ mod status;
 mod token;
 
 use super::{Fault, Provider, ProviderInfo, Sink, SourceOptions};
-use phonenumber::country;
+use crate::event::country;
 
 /// A retry may come a day after the first attempt, and it is not known whether it is signed afresh.
 const DEFAULT_WINDOW: Freshness = Freshness { max_age_s: 90_000, max_ahead_s: 300 };

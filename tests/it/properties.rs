@@ -1,8 +1,8 @@
 //! What must hold of the small parts for any text at all.
 
-use phonenumber::country;
 use proptest::prelude::*;
 use trunkline::event::address::{Address, AddressKind, AddressRules};
+use trunkline::event::country;
 use trunkline::event::money;
 use trunkline::event::network::Network;
 use trunkline::event::time::Time;

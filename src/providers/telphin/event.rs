@@ -1,6 +1,5 @@
 //! What a webhook says, and the call event made of it.
 
-use phonenumber::country;
 use sha2::{Digest, Sha256};
 
 use super::Fault;
@@ -8,6 +7,7 @@ use super::form::{is_link, peek, told, withhold_links, word};
 use super::outcome::{self, Ending};
 use super::party::Parties;
 use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, Direction};
+use crate::event::country;
 use crate::event::id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::time::Time;

@@ -1,9 +1,8 @@
 //! The Messages API: which webhook a body is, and what both of them share.
 
-use phonenumber::country;
-
 use super::{Fault, Sink, inbound, status};
 use crate::event::address::{Address, AddressRules};
+use crate::event::country;
 use crate::event::id::is_id;
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;

@@ -1,11 +1,10 @@
 //! One call record of the partner webhook, turned into an event.
 
-use phonenumber::country;
-
 use super::fields::{self, Field, Fields};
 use super::{ids, outcome};
 use crate::event::address::{Address, AddressKind, AddressRules};
 use crate::event::call::{CallRecord, CallUser, Direction, Queue, RecordScope, RecordState, RelatedId, Site, Transfer};
+use crate::event::country;
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::network::Network;

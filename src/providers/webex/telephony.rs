@@ -1,6 +1,5 @@
 //! `telephony_calls`: what happens in a user's calls, told while it happens.
 
-use phonenumber::country;
 use sha2::{Digest, Sha256};
 
 use super::fields::{time, truth};
@@ -9,6 +8,7 @@ use super::outcome::joined;
 use super::record::{address, between};
 use crate::event::address::Address;
 use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOutcome, Direction};
+use crate::event::country;
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::{Event, Fact, Leftovers, Occurrence};
