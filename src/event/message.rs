@@ -231,6 +231,11 @@ impl MessageStatus<'_> {
     pub(super) fn redact(&mut self, privacy: &Privacy) {
         privacy.address(&mut self.to);
         privacy.address(&mut self.from);
+        privacy.free_word(&mut self.status_raw);
+        privacy.link(&mut self.client_ref);
+        if let Some(error) = &mut self.error {
+            privacy.free_text(&mut error.message);
+        }
     }
 }
 
@@ -238,6 +243,7 @@ impl InboundMessage<'_> {
     pub(super) fn redact(&mut self, privacy: &Privacy) {
         privacy.address(&mut self.from);
         privacy.address(&mut self.to);
+        privacy.link(&mut self.client_ref);
         if let Some(hashed) = privacy.text(&mut self.text) {
             self.text_hash = Some(hashed.hash);
             self.text_length = Some(hashed.length);

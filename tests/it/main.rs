@@ -18,6 +18,7 @@ mod heads;
 mod operators;
 mod outage;
 mod privacy;
+mod private_numbers;
 mod program;
 mod properties;
 mod raw_requests;

@@ -1,5 +1,6 @@
 //! What a webhook says, and the call event made of it.
 
+use crate::event::country;
 use sha2::{Digest, Sha256};
 
 use super::Fault;
@@ -7,7 +8,6 @@ use super::form::{is_link, peek, told, withhold_links, word};
 use super::outcome::{self, Ending};
 use super::party::Parties;
 use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, Direction};
-use crate::event::country;
 use crate::event::id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::time::Time;
@@ -27,9 +27,14 @@ pub(super) static CLASSES: Classes = Classes {
         ("CalledExtension", Class::Number),
         ("CallerIDName", Class::Name),
         ("RecID", Class::Link),
+        ("EventTime", Class::Plain),
+        ("Duration", Class::Plain),
+        ("BridgedDuration", Class::Plain),
     ],
     otherwise: Class::Plain,
     names: Names::Exact,
+    hosts: &["telphin.ru", "telphin.com"],
+    international_digits: false,
 };
 
 /// What the event and the record of one webhook have in common.

@@ -29,11 +29,15 @@ static CLASSES: Classes = Classes {
         ("to.type", Class::Plain),
         ("from.type", Class::Plain),
         ("profile", Class::Name),
+        ("mms.participants", Class::Number),
         ("whatsapp.sender", Class::Number),
+        ("whatsapp.waba_id", Class::Plain),
         ("message.sms", Class::Plain),
     ],
     otherwise: Class::Content,
     names: Names::Exact,
+    hosts: &["nexmo.com", "vonage.com"],
+    international_digits: true,
 };
 
 pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
@@ -55,7 +59,7 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
         channel,
         direction: "inbound",
         from: sender(body, channel),
-        to: body.party("to", channel, false).unwrap_or_else(Address::unknown),
+        to: body.party("to", channel, true).unwrap_or_else(Address::unknown),
         media: media(payload, content_type.as_deref()),
         text: payload.text("text"),
         text_hash: None,
@@ -73,7 +77,7 @@ pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {
 fn sender<'r>(body: &Body<'r>, channel: &str) -> Address<'r> {
     let members = &body.members;
     let user_id = || members.object("whatsapp")?.object("sender")?.text("user_id").map(Address::user_id);
-    let mut sender = body.party("from", channel, true).or_else(user_id).unwrap_or_else(Address::unknown);
+    let mut sender = body.party("from", channel, false).or_else(user_id).unwrap_or_else(Address::unknown);
     sender.name = members.object("profile").and_then(|profile| profile.text("name"));
     sender
 }

@@ -1,8 +1,9 @@
 //! The Messages API: which webhook a body is, and what both of them share.
 
+use crate::event::country;
+
 use super::{Fault, Sink, inbound, status};
 use crate::event::address::{Address, AddressRules};
-use crate::event::country;
 use crate::event::id::is_id;
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;
@@ -104,6 +105,7 @@ impl<'r> Body<'r> {
         let mut rules = AddressRules {
             international_digits: matches!(channel, "sms" | "mms" | "rcs" | "whatsapp" | "viber"),
             message_sender,
+            message_person: !message_sender,
             user_ids: channel == "messenger",
             email: channel == "email",
             call: false,

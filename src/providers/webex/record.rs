@@ -1,10 +1,11 @@
 //! One call record of the partner webhook, turned into an event.
 
+use crate::event::country;
+
 use super::fields::{self, Field, Fields};
 use super::{ids, outcome};
 use crate::event::address::{Address, AddressKind, AddressRules};
 use crate::event::call::{CallRecord, CallUser, Direction, Queue, RecordScope, RecordState, RelatedId, Site, Transfer};
-use crate::event::country;
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::network::Network;
@@ -34,6 +35,8 @@ static CLASSES: Classes = Classes {
     ],
     otherwise: Class::Plain,
     names: Names::Folded,
+    hosts: &["webex.com", "webexapis.com", "wbx2.com"],
+    international_digits: false,
 };
 
 /// Fields that link a leg to others.

@@ -1,5 +1,6 @@
 //! `telephony_calls`: what happens in a user's calls, told while it happens.
 
+use crate::event::country;
 use sha2::{Digest, Sha256};
 
 use super::fields::{time, truth};
@@ -8,7 +9,6 @@ use super::outcome::joined;
 use super::record::{address, between};
 use crate::event::address::Address;
 use crate::event::call::{CallEvent, CallEventIdentity, CallEventKind, CallOutcome, Direction};
-use crate::event::country;
 use crate::event::id::is_id;
 use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::{Event, Fact, Leftovers, Occurrence};
@@ -27,6 +27,8 @@ static CLASSES: Classes = Classes {
     ],
     otherwise: Class::Plain,
     names: Names::Folded,
+    hosts: &["webex.com", "webexapis.com", "wbx2.com"],
+    international_digits: false,
 };
 
 /// What the event does not say itself.
