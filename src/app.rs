@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::config::{KafkaSettings, Settings};
+use crate::event::country;
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
 use crate::publish::topics::{self, TopicsError};
@@ -48,6 +49,7 @@ impl App {
     pub fn start(settings: Settings) -> anyhow::Result<Self> {
         let listener = http::bind(settings.server.listen).context("server.listen")?;
         let admin_listener = http::bind(settings.admin_listen).context("admin.listen")?;
+        settings.sources.iter().filter_map(|source| source.privacy.region).for_each(country::prepare);
         let metrics = Arc::new(Metrics::new());
         let publisher = Publisher::start(&settings.kafka, Some(&settings.spool), &[], settings.dedup_window, &metrics)?;
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));

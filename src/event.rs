@@ -9,12 +9,15 @@ use serde::Serialize;
 
 pub mod address;
 pub mod call;
+pub mod country;
+pub mod digits;
 pub mod direction;
 pub mod envelope;
 pub mod headers;
 pub mod id;
 pub mod kind;
 pub mod leftovers;
+pub mod link;
 pub mod message;
 pub mod money;
 pub mod network;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use phonenumber::country;
+use crate::event::country;
 use secrecy::SecretString;
 
 pub mod simulate;

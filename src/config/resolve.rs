@@ -74,6 +74,7 @@ fn privacy(mut section: Section<'_>, heading: &str, inherited: &Privacy) -> Priv
         numbers: inheriting(&mut section, "numbers", &numbers, inherited.numbers),
         names: inheriting(&mut section, "names", &names, inherited.names),
         hash_key: key.as_ref().and_then(|key| HashKey::new(&key.value)).or_else(|| inherited.hash_key.clone()),
+        region: inherited.region,
     };
     let hashes = privacy.message_text == TextPolicy::Hash || privacy.numbers == NumberPolicy::Hash;
     if hashes && privacy.hash_key.is_none() {

@@ -1,8 +1,8 @@
 //! Addresses: phone numbers, sender names and ids of the parties.
 
-use phonenumber::country;
 use serde::Serialize;
 
+use super::{country, digits};
 use crate::json::Text;
 
 /// One party of a message or call.
@@ -56,8 +56,10 @@ pub enum AddressKind {
 pub struct AddressRules {
     /// Bare digits here are documented as international.
     pub international_digits: bool,
-    /// The address is a message's sender, where letters are a sender name.
+    /// The address is our own side of a message, where letters are a sender name.
     pub message_sender: bool,
+    /// The address is somebody else's side of a message, where letters are the id of a user.
+    pub message_person: bool,
     /// What is not a number here is an id of a user of the channel.
     pub user_ids: bool,
     /// The address belongs to an e-mail.
@@ -94,6 +96,15 @@ impl<'a> Address<'a> {
     }
 }
 
+/// A number as it is masked and hashed: as ITU-T E.164 writes it where that is known, else as its digits. What
+/// is no number stays as it is.
+pub fn canonical(text: &str, international_digits: bool, region: Option<country::Id>) -> Text<'_> {
+    let text = text.trim();
+    let Some(number) = digits::of_number(text) else { return text.into() };
+    let rules = AddressRules { international_digits, region, ..AddressRules::default() };
+    e164(&number, &rules).unwrap_or(number).into()
+}
+
 fn kind_of(text: &str, rules: &AddressRules) -> AddressKind {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let withheld = ["anonymous", "restricted", "private", "unavailable"];
@@ -111,6 +122,8 @@ fn kind_of(text: &str, rules: &AddressRules) -> AddressKind {
         AddressKind::Extension
     } else if rules.message_sender && text.chars().any(char::is_alphabetic) {
         AddressKind::Alphanumeric
+    } else if rules.message_person && text.chars().any(char::is_alphabetic) {
+        AddressKind::UserId
     } else {
         AddressKind::Unknown
     }
@@ -135,7 +148,7 @@ fn e164(value: &str, rules: &AddressRules) -> Option<String> {
     match text.strip_prefix('+') {
         Some(digits) => is_international(digits).then(|| text.to_owned()),
         None if rules.international_digits && is_international(text) => Some(format!("+{text}")),
-        None => national(text, rules.region?),
+        None => country::international(text, rules.region?),
     }
 }
 
@@ -143,18 +156,6 @@ fn e164(value: &str, rules: &AddressRules) -> Option<String> {
 fn is_international(digits: &str) -> bool {
     let bytes = digits.as_bytes();
     (7..=15).contains(&bytes.len()) && bytes[0] != b'0' && bytes.iter().all(u8::is_ascii_digit)
-}
-
-/// Reads a national number. Letters are never turned into digits, and no text longer than a number
-/// reaches the library.
-fn national(text: &str, region: country::Id) -> Option<String> {
-    let dialable = text.bytes().all(|byte| byte.is_ascii_digit() || b" -().".contains(&byte));
-    if text.len() > 32 || !dialable {
-        return None;
-    }
-    let number = phonenumber::parse(Some(region), text).ok()?;
-    let valid = phonenumber::is_valid(&number);
-    valid.then(|| number.format().mode(phonenumber::Mode::E164).to_string())
 }
 
 #[cfg(test)]
@@ -204,5 +205,8 @@ mod tests {
         assert_eq!(read("sip:bob@example.com", call).0, AddressKind::Sip);
         assert_eq!(read("100*204", call).0, AddressKind::Extension);
         assert_eq!(read("recipient", AddressRules::default()).0, AddressKind::Unknown);
+        let person = AddressRules { message_person: true, ..AddressRules::default() };
+        assert_eq!(read("ann_smith_1987", person), (AddressKind::UserId, None));
+        assert_eq!(read("1987", person).0, AddressKind::Unknown);
     }
 }

@@ -301,6 +301,10 @@ impl CallEvent<'_> {
         for party in [Some(&mut self.from), Some(&mut self.to), self.did.as_mut()].into_iter().flatten() {
             privacy.address(party);
         }
+        privacy.free_word(&mut self.event_raw);
+        if let Some(cause) = &mut self.cause {
+            privacy.free_text(&mut cause.text);
+        }
     }
 }
 
@@ -345,6 +349,30 @@ impl CallRecord<'_> {
         if let Some(dialed) = self.dialed.take() {
             self.dialed = privacy.number_text(dialed);
         }
+        self.redact_words(privacy);
+    }
+
+    /// The provider's words, in which a number may stand as the target of a transfer or the name of a trunk.
+    fn redact_words(&mut self, privacy: &Privacy) {
+        privacy.free_word(&mut self.outcome_raw);
+        privacy.free_text(&mut self.call_type);
+        if let Some(cause) = &mut self.cause {
+            privacy.free_text(&mut cause.text);
+        }
+        if let Some(Transfer { sort, redirect_reason, related_reason, .. }) = &mut self.transfer {
+            [sort, redirect_reason, related_reason].into_iter().for_each(|word| privacy.free_text(word));
+        }
+        if let Some(Queue { sort, reason }) = &mut self.queue {
+            [sort, reason].into_iter().for_each(|word| privacy.free_text(word));
+        }
+        if let Some(Site { name, inbound_trunk, outbound_trunk, route_group, .. }) = &mut self.site {
+            let words = [name, inbound_trunk, outbound_trunk, route_group];
+            words.into_iter().for_each(|word| privacy.free_text(word));
+        }
+        // An id of SIP is made by whoever calls, often of a number. The others are the provider's own.
+        let sip = self.related_ids.iter_mut().filter(|related| related.rel == "sip_call");
+        sip.for_each(|related| privacy.free_word(&mut related.id));
+        self.related_ids.retain(|related| !related.id.is_empty());
     }
 }
 

@@ -240,6 +240,11 @@ impl MessageStatus<'_> {
             self.text_hash = Some(hashed.hash);
             self.text_length = Some(hashed.length);
         }
+        privacy.free_word(&mut self.status_raw);
+        privacy.link(&mut self.client_ref);
+        if let Some(error) = &mut self.error {
+            privacy.free_text(&mut error.message);
+        }
     }
 }
 
@@ -247,6 +252,7 @@ impl InboundMessage<'_> {
     pub(super) fn redact(&mut self, privacy: &Privacy) {
         privacy.address(&mut self.from);
         privacy.address(&mut self.to);
+        privacy.link(&mut self.client_ref);
         if let Some(hashed) = privacy.text(&mut self.text) {
             self.text_hash = Some(hashed.hash);
             self.text_length = Some(hashed.length);

@@ -8,7 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::address::{Address, AddressKind};
+use super::address::{self, Address, AddressKind};
+use super::{country, digits, link};
 use crate::json::Text;
 
 /// The privacy switches of one source.
@@ -22,6 +23,8 @@ pub struct Privacy {
     pub names: NamePolicy,
     /// Key of the hashes; there whenever a switch says `hash`.
     pub hash_key: Option<HashKey>,
+    /// Country in which the source's national numbers are read.
+    pub region: Option<country::Id>,
 }
 
 /// What happens to the content of messages.
@@ -110,23 +113,47 @@ impl Privacy {
         let e164 = address.e164.take();
         let value = address.value.take();
         let Some(number) = e164.or(value) else { return };
-        match self.number(&number) {
+        match self.number(&number, false) {
             Redacted::Masked(masked) => address.masked = Some(masked),
             Redacted::Hashed(hash) => address.hash = Some(hash),
             Redacted::Kept | Redacted::Dropped => {}
         }
     }
 
-    /// What the switch for numbers makes of one number. The digits of an E.164 number are hashed
-    /// without the `+`, so that one number has one hash however it was written.
-    pub fn number(&self, number: &str) -> Redacted {
-        let digits = number.trim();
+    /// What the switch for numbers makes of one number. It has one hash and one mask however it was
+    /// written and wherever it stands. `international_digits` is as in the rules of addresses.
+    pub fn number(&self, number: &str, international_digits: bool) -> Redacted {
+        if self.numbers == NumberPolicy::Keep {
+            return Redacted::Kept;
+        }
+        let number = address::canonical(number, international_digits, self.region);
         match self.numbers {
             NumberPolicy::Keep => Redacted::Kept,
-            NumberPolicy::Mask => Redacted::Masked(mask(digits)),
-            NumberPolicy::Hash => self.hashed(digits.strip_prefix('+').unwrap_or(digits)),
+            NumberPolicy::Mask => Redacted::Masked(mask(&number)),
+            NumberPolicy::Hash => self.hashed(number.strip_prefix('+').unwrap_or(&number)),
             NumberPolicy::Drop => Redacted::Dropped,
         }
+    }
+
+    /// Applies the switch for numbers to whatever looks like one in a text of which nobody has said what
+    /// it is.
+    pub fn numbers_in(&self, text: &str, international_digits: bool) -> Redacted {
+        let found = if self.numbers == NumberPolicy::Keep { Vec::new() } else { digits::find(text) };
+        if found.is_empty() {
+            return Redacted::Kept;
+        }
+        let mut redacted = String::with_capacity(text.len());
+        let mut end = 0;
+        for range in found {
+            redacted.push_str(text.get(end..range.start).unwrap_or_default());
+            end = range.end;
+            match self.number(text.get(range).unwrap_or_default(), international_digits) {
+                Redacted::Masked(instead) | Redacted::Hashed(instead) => redacted.push_str(&instead),
+                Redacted::Kept | Redacted::Dropped => {}
+            }
+        }
+        redacted.push_str(text.get(end..).unwrap_or_default());
+        if redacted.trim().is_empty() { Redacted::Dropped } else { Redacted::Masked(redacted) }
     }
 
     /// Applies the switch for names.
@@ -134,11 +161,41 @@ impl Privacy {
         if self.names == NamePolicy::Drop {
             *name = None;
         }
+        self.free_text(name);
+    }
+
+    /// Applies what holds for every text that a provider or a customer may fill with anything: no link, and
+    /// the switch for numbers.
+    pub fn free_text(&self, text: &mut Option<Text<'_>>) {
+        let Some(written) = text else { return };
+        match self.free(written) {
+            Redacted::Kept => {}
+            Redacted::Masked(redacted) | Redacted::Hashed(redacted) => *text = Some(redacted.into()),
+            Redacted::Dropped => *text = None,
+        }
+    }
+
+    /// [`Privacy::free_text`] for a text that has to be there: it is empty then.
+    pub fn free_word(&self, word: &mut Text<'_>) {
+        match self.free(word) {
+            Redacted::Kept => {}
+            Redacted::Masked(redacted) | Redacted::Hashed(redacted) => *word = redacted.into(),
+            Redacted::Dropped => *word = Text::default(),
+        }
+    }
+
+    /// Withholds a link. For an id of the customer's own, in which digits mean nothing to us.
+    pub fn link(&self, text: &mut Option<Text<'_>>) {
+        text.take_if(|text| link::is_link(text, &[]));
+    }
+
+    fn free(&self, text: &str) -> Redacted {
+        if link::is_link(text, &[]) { Redacted::Dropped } else { self.numbers_in(text, false) }
     }
 
     /// Applies the switch for numbers to text that is no address, such as dialled digits.
     pub fn number_text<'a>(&self, text: Text<'a>) -> Option<Text<'a>> {
-        match self.number(&text) {
+        match self.number(&text, false) {
             Redacted::Kept => Some(text),
             Redacted::Masked(text) | Redacted::Hashed(text) => Some(text.into()),
             Redacted::Dropped => None,
@@ -169,7 +226,7 @@ impl Privacy {
 pub enum Redacted {
     /// It may be published as it is.
     Kept,
-    /// Its mask.
+    /// Its mask, or a text with masks and hashes in it.
     Masked(String),
     /// Its keyed hash.
     Hashed(String),
@@ -249,15 +306,52 @@ mod tests {
     }
 
     #[test]
-    fn a_number_hashes_alike_with_and_without_its_plus() {
+    fn a_number_has_one_hash_and_one_mask_however_it_is_written() {
+        for policy in [NumberPolicy::Hash, NumberPolicy::Mask] {
+            let privacy = Privacy { region: Some(country::Id::GB), ..privacy(policy) };
+            let number = privacy.number("+442079460000", false);
+            assert_ne!(number, Redacted::Dropped);
+            for text in
+                ["+44 20 7946 0000", "(+44) 20-7946-0000", "020 7946 0000", "+44.20.7946.0000", " +442079460000 "]
+            {
+                assert_eq!(privacy.number(text, false), number, "{text}");
+            }
+            assert_eq!(privacy.number("442079460000", true), number);
+        }
         let privacy = privacy(NumberPolicy::Hash);
-        assert_eq!(privacy.number("+447700900000"), privacy.number("447700900000"));
+        assert_eq!(privacy.number("+442079460000", false), privacy.number("442079460000", false));
+    }
+
+    #[test]
+    fn numbers_in_a_text_are_replaced_where_they_stand() {
+        let in_text = |policy, text: &str| privacy(policy).numbers_in(text, false);
+        let masked = |text: &str| Redacted::Masked(text.to_owned());
+        let text = "to +44 7700 900000, then 100";
+        assert_eq!(in_text(NumberPolicy::Keep, text), Redacted::Kept);
+        assert_eq!(in_text(NumberPolicy::Mask, text), masked("to +44******0000, then 100"));
+        assert_eq!(in_text(NumberPolicy::Drop, text), masked("to , then 100"));
+        assert_eq!(in_text(NumberPolicy::Drop, " +44 7700 900000 "), Redacted::Dropped);
+        assert_eq!(in_text(NumberPolicy::Drop, "then 100"), Redacted::Kept);
+    }
+
+    #[test]
+    fn a_name_holds_neither_a_link_nor_a_number() {
+        let named = |policy, name: &'static str| {
+            let mut name = Some(Text::from(name));
+            privacy(policy).name(&mut name);
+            name
+        };
+        assert_eq!(named(NumberPolicy::Keep, "https://storage.example/1"), None);
+        assert_eq!(named(NumberPolicy::Keep, "447700900000").as_deref(), Some("447700900000"));
+        assert_eq!(named(NumberPolicy::Drop, "447700900000"), None);
+        assert_eq!(named(NumberPolicy::Mask, "Ann 447700900000").as_deref(), Some("Ann ********0000"));
+        assert_eq!(named(NumberPolicy::Drop, "Ann Example").as_deref(), Some("Ann Example"));
     }
 
     #[test]
     fn without_a_key_nothing_is_published_in_the_clear() {
         let privacy = Privacy { numbers: NumberPolicy::Hash, message_text: TextPolicy::Hash, ..Privacy::default() };
-        assert_eq!(privacy.number("447700900000"), Redacted::Dropped);
+        assert_eq!(privacy.number("447700900000", false), Redacted::Dropped);
         let mut text = Some("secret".into());
         assert_eq!((privacy.text(&mut text), text), (None, None));
     }

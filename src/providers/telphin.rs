@@ -4,7 +4,7 @@
 //! that counts as a call of its own is published as a provisional call record too. What each
 //! parameter means, and which ends count, is told in `docs/providers/telphin.md`.
 
-use phonenumber::country;
+use crate::event::country;
 
 use crate::config::section::Section;
 use crate::event::kind::Kind;

@@ -18,8 +18,8 @@ mod sms;
 mod status;
 mod token;
 
+use crate::event::country;
 use crate::provider::{Configured, Fault, Provider, ProviderInfo, Sink, SourceOptions};
-use phonenumber::country;
 
 /// A retry may come a day after the first attempt, and it is not known whether it is signed afresh.
 const DEFAULT_WINDOW: Freshness = Freshness { max_age_s: 90_000, max_ahead_s: 300 };

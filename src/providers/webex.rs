@@ -4,7 +4,7 @@
 //! documented nowhere, so they are found wherever they are. What each field means is told in
 //! `docs/providers/webex.md`.
 
-use phonenumber::country;
+use crate::event::country;
 
 use crate::config::section::Section;
 use crate::event::kind::Kind;

@@ -22,6 +22,7 @@ mod operators;
 mod outage;
 mod pages;
 mod privacy;
+mod private_numbers;
 mod program;
 mod properties;
 mod raw_requests;

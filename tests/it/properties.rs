@@ -1,8 +1,8 @@
 //! What must hold of the small parts for any text at all.
 
-use phonenumber::country;
 use proptest::prelude::*;
 use trunkline::event::address::{Address, AddressKind, AddressRules};
+use trunkline::event::country;
 use trunkline::event::money;
 use trunkline::event::network::Network;
 use trunkline::event::time::Time;
@@ -13,10 +13,11 @@ fn texts(nearly: &'static str) -> impl Strategy<Value = String> {
 }
 
 fn any_rules() -> impl Strategy<Value = AddressRules> {
-    (any::<[bool; 5]>(), any::<bool>()).prop_map(
-        |([international_digits, message_sender, user_ids, email, call], region)| AddressRules {
+    (any::<[bool; 6]>(), any::<bool>()).prop_map(
+        |([international_digits, message_sender, message_person, user_ids, email, call], region)| AddressRules {
             international_digits,
             message_sender,
+            message_person,
             user_ids,
             email,
             call,

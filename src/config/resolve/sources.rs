@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use phonenumber::country;
 use secrecy::SecretString;
 
 use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
 use crate::config::section::Section;
 use crate::config::{Secret, Source};
+use crate::event::country;
 use crate::event::privacy::Privacy;
 use crate::provider::{ProviderInfo, SourceOptions};
 use crate::providers;
@@ -70,7 +70,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         signature_secret: locks.secrets.first().map(|secret| secret.value.clone()),
         secrets: locks.secrets.len() + locks.tokens.len(),
         url_token: locks.tokens.first().map(|secret| secret.value.clone()),
-        privacy,
+        privacy: Privacy { region: options.region, ..privacy },
         max_body_bytes,
         ack_timeout: Duration::from_millis(u64::try_from(ack_timeout_ms).unwrap_or_default()),
         on_kafka_down,
@@ -200,7 +200,7 @@ fn check_secrets(section: &Section<'_>, locks: &Locks) {
 /// Capitals are what the standard writes, and no country is meant by anything else.
 fn region(section: &mut Section<'_>) -> Option<country::Id> {
     let code = section.text("default_region")?;
-    let region = code.to_uppercase().parse().ok();
+    let region = code.to_uppercase().parse().ok().map(|country::Known(country)| country);
     if region.is_none() {
         let code = section.shown("default_region", &code);
         section.problem("default_region", format!("{code} is not an ISO 3166-1 code of two letters such as \"GB\""));

@@ -1,6 +1,6 @@
 //! What a webhook says, and the call event made of it.
 
-use phonenumber::country;
+use crate::event::country;
 
 use super::Fault;
 use super::form::{is_link, peek, told, withhold_links, word};
@@ -27,9 +27,14 @@ pub(super) static CLASSES: Classes = Classes {
         ("CalledExtension", Class::Number),
         ("CallerIDName", Class::Name),
         ("RecID", Class::Link),
+        ("EventTime", Class::Plain),
+        ("Duration", Class::Plain),
+        ("BridgedDuration", Class::Plain),
     ],
     otherwise: Class::Plain,
     names: Names::Exact,
+    hosts: &["telphin.ru", "telphin.com"],
+    international_digits: false,
 };
 
 /// What the event and the record of one webhook have in common.

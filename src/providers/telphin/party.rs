@@ -1,6 +1,6 @@
 //! Who calls and who is called.
 
-use phonenumber::country;
+use crate::event::country;
 
 use super::form::told;
 use crate::event::address::{Address, AddressKind, AddressRules};

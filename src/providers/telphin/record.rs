@@ -1,6 +1,6 @@
 //! The provisional call record made of the end of a leg.
 
-use phonenumber::country;
+use crate::event::country;
 
 use super::event::{Facts, id_of, publish, yes_or_no};
 use super::form::{peek, told, word};

@@ -31,6 +31,7 @@ static CLASSES: Classes = Classes {
         ("to.type", Class::Plain),
         ("from.type", Class::Plain),
         ("profile", Class::Name),
+        ("mms.participants", Class::Number),
         ("whatsapp.sender", Class::Number),
         ("whatsapp.waba_id", Class::Plain),
         ("mms.participants", Class::Number),
@@ -38,6 +39,8 @@ static CLASSES: Classes = Classes {
     ],
     otherwise: Class::Content,
     names: Names::Exact,
+    hosts: &["nexmo.com", "vonage.com"],
+    international_digits: true,
 };
 
 pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {

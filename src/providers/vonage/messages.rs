@@ -1,6 +1,6 @@
 //! The Messages API: which webhook a body is, and what both of them share.
 
-use phonenumber::country;
+use crate::event::country;
 
 use super::{Fault, Sink, inbound, status};
 use crate::event::id::is_id;

@@ -16,11 +16,16 @@ static CLASSES: Classes = Classes {
         ("to.type", Class::Plain),
         ("from.type", Class::Plain),
         ("whatsapp.recipient", Class::Number),
+        ("whatsapp.waba_id", Class::Plain),
+        ("error.type", Class::Public),
         ("mms.participants", Class::Number),
         ("profile", Class::Name),
+        ("mms.participants", Class::Number),
     ],
     otherwise: Class::Plain,
     names: Names::Exact,
+    hosts: &["nexmo.com", "vonage.com"],
+    international_digits: true,
 };
 
 pub(super) fn map<'r>(body: &Body<'r>) -> Result<Mapped<'r>, Fault<'r>> {

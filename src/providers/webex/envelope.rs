@@ -1,6 +1,6 @@
 //! What a body is: call records in some envelope, an event of a call, or nothing for us.
 
-use phonenumber::country;
+use crate::event::country;
 use serde_json::value::RawValue;
 
 use super::record::{self, Surroundings};

@@ -1,6 +1,6 @@
 //! One call record of the partner webhook, turned into an event.
 
-use phonenumber::country;
+use crate::event::country;
 
 use super::fields::{self, Field, Fields};
 use super::{ids, outcome};
@@ -38,6 +38,8 @@ static CLASSES: Classes = Classes {
     ],
     otherwise: Class::Plain,
     names: Names::Folded,
+    hosts: &["webex.com", "webexapis.com", "wbx2.com"],
+    international_digits: false,
 };
 
 /// Fields that link a leg to others.

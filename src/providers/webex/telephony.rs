@@ -1,6 +1,6 @@
 //! `telephony_calls`: what happens in a user's calls, told while it happens.
 
-use phonenumber::country;
+use crate::event::country;
 
 use super::fields::{time, truth};
 use super::ids;
@@ -27,6 +27,8 @@ static CLASSES: Classes = Classes {
     ],
     otherwise: Class::Plain,
     names: Names::Folded,
+    hosts: &["webex.com", "webexapis.com", "wbx2.com"],
+    international_digits: false,
 };
 
 /// What the event does not say itself.

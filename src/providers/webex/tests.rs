@@ -177,7 +177,7 @@ fn bad_records_are_kept_with_their_exact_text_and_their_neighbours_published() {
         (r#"{"reportId":"na", "orgUuid":"x"}"#, "missing_id"),
         (r#"{"Report ID":["b"],"Org UUID":"x"}"#, "missing_id"),
         ("{\"Report ID\":\"b\\u0007\",\"Org UUID\":\"x\"}", "invalid_id"),
-        (r#"{"Report ID":"b","\ud800":1}"#, "invalid_record"),
+        (r#"{"Report ID":"b","\ud800":1}"#, "missing_account"),
     ] {
         let body = format!("{{\"items\":[{},{text}, {}]}}", record("a"), record("c"));
         let taken = take_with(body.as_bytes(), "", &Privacy::default());

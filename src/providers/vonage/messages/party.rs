@@ -1,7 +1,7 @@
 //! Who the parties of a message are.
 
 use super::Body;
-use crate::event::address::{Address, AddressKind, AddressRules};
+use crate::event::address::{Address, AddressRules};
 use crate::event::message::Channel;
 use crate::json::{Members, Text};
 
@@ -43,7 +43,9 @@ impl<'r> Body<'r> {
                 channel,
                 Channel::Sms | Channel::Mms | Channel::Rcs | Channel::Whatsapp | Channel::Viber
             ),
-            message_sender: side == Side::Own,
+            // Letters are a name where the account chose them, and an id of a user anywhere else.
+            message_sender: side == Side::Own && channel != Channel::Whatsapp,
+            message_person: side == Side::Other || channel == Channel::Whatsapp,
             // Viber shows a service by an id of its own, which may look like a number.
             user_ids: channel == Channel::Messenger || is_service,
             email: channel == Channel::Email,
@@ -52,14 +54,7 @@ impl<'r> Body<'r> {
         }
     }
 
-    /// Letters are a name where the account chose them, and an id of a user anywhere else.
     fn address(&self, text: Text<'r>, channel: Channel, side: Side) -> Address<'r> {
-        let has_letters = text.chars().any(char::is_alphabetic);
-        let is_user_id = has_letters && (side == Side::Other || channel == Channel::Whatsapp);
-        let mut address = Address::read(text, &self.rules(channel, side));
-        if is_user_id && matches!(address.kind, AddressKind::Unknown | AddressKind::Alphanumeric) {
-            address.kind = AddressKind::UserId;
-        }
-        address
+        Address::read(text, &self.rules(channel, side))
     }
 }
