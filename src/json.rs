@@ -127,6 +127,7 @@ impl<'a> Members<'a> {
         for member in &self.list {
             match member.opened() {
                 Some(opened) => opened.settle_nothing(),
+                None if member.is_used() => {}
                 None => _ = member.settles_as_nothing(),
             }
         }

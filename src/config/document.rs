@@ -73,7 +73,7 @@ impl Document {
             match insert(&mut table, &path, without_line_break(value)) {
                 Ok(()) => drop(origins.variables.insert(path.join("."), variable.clone())),
                 Err(message) => {
-                    problems.push(Problem { origin: variable.clone(), line: None, key: path.join("."), message })
+                    problems.push(Problem { origin: variable.clone(), line: None, key: path.join("."), message });
                 }
             }
         }

@@ -42,7 +42,12 @@ fn assert_letter(letter: &Value, reason: &str, body: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn text_that_is_no_json_is_kept() {
-    assert_letter(&letter_of("status=delivered").await, "invalid_json", "status=delivered");
+    assert_letter(&letter_of("delivered, truly").await, "invalid_json", "delivered, truly");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_kept() {
+    assert_letter(&letter_of("status=delivered").await, "unknown_shape", "status=delivered");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,10 +87,14 @@ async fn what_kafkas_client_says_repeats_no_property() {
                  \"sasl.oauthbearer.config\" = \"principal=me hunter2hunter2=x\"\n";
     place.file("trunkline.toml", &configuration(&place, "127.0.0.1:1", "spool", kafka));
     let running = place.start(&["serve", "--log", "info,trunkline=debug"]);
-    let mut log = running.stderr.until("Kafka is not ready");
-    let told = log.last().unwrap();
+    let mut log = running.stderr.until("listening webhooks=");
+    let listening = log.last().unwrap().clone();
+    // Either of the two may be told first.
+    if !log.iter().any(|line| line.contains("Kafka is not ready")) {
+        log.extend(running.stderr.until("Kafka is not ready"));
+    }
+    let told = log.iter().find(|line| line.contains("Kafka is not ready")).unwrap();
     assert!(told.contains("Unrecognized sasl.oauthbearer.config beginning at:***"), "{told}");
-    let listening = log.iter().find(|line| line.contains("listening")).unwrap();
     let ready = get(format!("http://{}/readyz", listening.split_once("admin=").unwrap().1)).await;
     assert!(ready.contains("beginning at:***"), "{ready}");
     log.push(ready);
