@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     fn numbers(text: &str) -> Vec<&str> {
-        find(text).into_iter().map(|range| &text[range]).collect()
+        find(text).into_iter().map(|range| text.get(range).unwrap()).collect()
     }
 
     #[test]
