@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::config::{KafkaSettings, Settings};
 use crate::event::country;
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
 use crate::publish::topics::{self, TopicsError};
 use crate::publish::vitals::Vitals;
 use crate::publish::{Left, Publisher};
+use crate::settings::{KafkaSettings, Settings};
 use crate::telemetry::metrics::Metrics;
 
 /// How long to wait before looking whether a broker answers.

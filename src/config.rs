@@ -1,7 +1,7 @@
 //! The configuration: read once, checked as a whole, resolved into [`Settings`].
 //!
 //! A TOML file is overlaid with environment variables (`TRUNKLINE_KAFKA__BOOTSTRAP_SERVERS` is
-//! `kafka.bootstrap_servers`). Every key is read through a [`section::Section`], which knows where a
+//! `kafka.bootstrap_servers`). Every key is read through a [`Section`](crate::section::Section), which knows where a
 //! value came from, collects every problem instead of stopping at the first, refuses keys that nobody
 //! asked for, and remembers the resolved value with secrets redacted.
 //!
@@ -10,63 +10,25 @@
 //!
 //! Only this module reads the environment.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub mod document;
-pub mod report;
 pub mod resolve;
-pub mod secret;
-pub mod section;
-pub mod settings;
 
-pub use secret::Secret;
-pub use settings::{KafkaSettings, ServerSettings, Settings, Source, SpoolSettings, TlsFiles};
-
+use crate::section::report::Report;
+pub use crate::section::report::{Environment, Problem, Problems};
+pub use crate::section::secret::Secret;
+pub use crate::settings::{
+    KafkaSettings, Policy, ServerSettings, Settings, Source, SpoolSettings, TlsFiles, admin_url,
+};
 use document::Document;
-use report::Report;
 
 /// Where the file is looked for when nothing names it.
 const DEFAULT_FILE: &str = "trunkline.toml";
 
 /// Where operators are served, unless told otherwise.
 const DEFAULT_ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
-
-/// The environment variables at the start of the process.
-pub type Environment = BTreeMap<String, String>;
-
-/// One thing that is wrong, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// File or environment variable.
-    pub origin: String,
-    /// Line of the file, counted from 1. Of a key that is missing it is the line of the table that lacks it.
-    pub line: Option<usize>,
-    /// Path of the key, such as `kafka.ack_timeout_ms`.
-    pub key: String,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.origin)?;
-        if let Some(line) = self.line {
-            write!(formatter, ":{line}")?;
-        }
-        if !self.key.is_empty() {
-            write!(formatter, ": {}", self.key)?;
-        }
-        write!(formatter, ": {}", self.message)
-    }
-}
-
-/// Every problem of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Problems(pub Vec<Problem>);
 
 /// A configuration that holds, with what else is worth telling.
 #[derive(Debug)]
@@ -107,14 +69,6 @@ pub fn admin_listen(file: Option<&Path>, environment: &Environment) -> SocketAdd
     listen.and_then(|address| address.parse().ok()).unwrap_or(DEFAULT_ADMIN_LISTEN)
 }
 
-/// The URL of the operators' server. An address that listens everywhere is asked on loopback.
-pub fn admin_url(mut listen: SocketAddr) -> String {
-    if listen.ip().is_unspecified() {
-        listen.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    format!("http://{listen}")
-}
-
 /// Resolves a configuration given as text, for tests and for `trunkline dev`.
 ///
 /// # Errors
@@ -131,5 +85,7 @@ fn resolve_document(document: Document, environment: &Environment) -> Result<Loa
     if problems.is_empty() { Ok(Loaded { settings, warnings, redacted }) } else { Err(Problems(problems)) }
 }
 
+#[cfg(test)]
+mod secrets_tests;
 #[cfg(test)]
 mod tests;

@@ -26,9 +26,9 @@ pub mod webhook;
 
 use connection::Crowd;
 
-use crate::config::ServerSettings;
 use crate::ingest::Ingest;
 use crate::publish::waking;
+use crate::settings::ServerSettings;
 
 /// Idle connections are kept longer than most proxies keep theirs, so that it is never us who closes
 /// one on which a webhook is just arriving.

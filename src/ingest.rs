@@ -7,12 +7,12 @@ use ulid::Ulid;
 
 mod records;
 
-use crate::config::{KafkaSettings, Source};
 use crate::event::envelope::Mode;
 use crate::provider::Reply;
-use crate::publish::lane::Policy;
 use crate::publish::{self, Publisher, Submitted};
 use crate::request::{Head, RawRequest};
+use crate::settings::Policy;
+use crate::settings::{KafkaSettings, Source};
 use crate::telemetry::metrics::{Metrics, RequestOutcome, SourceMetrics};
 use crate::verify::{self, Admission, AuthError, Verified};
 use records::{RecordSink, Unpublishable};

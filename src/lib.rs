@@ -10,6 +10,7 @@
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
 //! * [`replay`] maps anew what was kept, and publishes what now succeeds.
+//! * [`section`] reads a table of the configuration, and [`settings`] is what it means.
 //! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
 //!
 //! `ARCHITECTURE.md` tells why it is so.
@@ -36,4 +37,6 @@ pub mod app;
 pub mod build;
 pub mod cli;
 pub mod config;
+pub mod section;
+pub mod settings;
 pub mod telemetry;

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 pub mod simulate;
 mod sink;
 
-use crate::config::section::Section;
 use crate::event::kind::Kind;
 use crate::request::Method;
+use crate::section::Section;
 use crate::verify::{Verified, Verifier};
 use simulate::Simulation;
 pub use sink::{Fault, Normalized, Reply, Sink};

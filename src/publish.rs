@@ -50,16 +50,16 @@ pub use ledger::SpoolState;
 pub use parcel::Origin;
 pub use waking::ticket;
 
-use crate::config::{KafkaSettings, SpoolSettings};
 use crate::event::envelope::Record;
 use crate::event::kind::{self, TopicInfo};
 use crate::event::time::Time;
+use crate::settings::Policy;
+use crate::settings::{KafkaSettings, SpoolSettings};
 use crate::spool::{self, SpoolError};
 use crate::telemetry::metrics::Metrics;
 use client::StartError;
 use dedup::{Admission, Window};
 use health::Health;
-use lane::Policy;
 use lanes_by_topic::LanesByTopic;
 use ledger::{Inventory, Job, Ledger, Writer};
 use locked_lane::{Letters, LockedLane, Shared};

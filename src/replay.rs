@@ -22,13 +22,13 @@ mod mapping;
 mod marks;
 mod outlet;
 
-use crate::config::{Settings, Source};
 use crate::event::envelope::Record;
 use crate::event::kind::{DEAD_LETTER_TOPIC, RAW_TOPIC, STATE_TOPIC, TopicInfo};
 use crate::event::time::Time;
 use crate::publish::client::StartError;
 use crate::publish::reader::{From, ReadError, ReadRecord, Reader};
 use crate::publish::topics::{self, TopicsError};
+use crate::settings::{Settings, Source};
 use letter::Letter;
 use mapping::Mapped;
 use marks::{Mark, Marks};

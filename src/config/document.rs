@@ -6,7 +6,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{Environment, Problem, Problems};
+use crate::section::report::{Environment, Origins, Problem, Problems};
+use crate::section::secret::without_line_break;
 
 const PREFIX: &str = "TRUNKLINE_";
 
@@ -20,20 +21,6 @@ pub struct Document {
     pub table: Table,
     /// The origins of values.
     pub origins: Origins,
-}
-
-/// Where values came from.
-#[derive(Debug, Default)]
-pub struct Origins {
-    /// Name of the file.
-    pub file: String,
-    /// Path of a key, of a table or of an element of a list to its line in the file.
-    pub lines: BTreeMap<String, usize>,
-    /// Path of a key to the variable that set it.
-    pub variables: BTreeMap<String, String>,
-    /// Variables with our prefix that name no key, since every key is in a section. They may hold
-    /// secrets that the file refers to.
-    pub strays: Vec<String>,
 }
 
 impl Document {
@@ -81,21 +68,6 @@ impl Document {
     }
 }
 
-impl Origins {
-    /// Where a key's value came from. A whole table can be meant too, which a variable may reach into.
-    pub fn variable_of(&self, key: &str) -> Option<&String> {
-        let below = format!("{key}.");
-        let reaches = || self.variables.iter().find(|(path, _)| path.starts_with(&below)).map(|(_, variable)| variable);
-        self.variables.get(key).or_else(reaches)
-    }
-
-    /// The line of a key, else of the table that it would stand in.
-    pub fn line_of(&self, key: &str) -> Option<usize> {
-        let line = self.lines.get(key).copied();
-        line.or_else(|| key.rsplit_once('.').and_then(|(table, _)| self.line_of(table)))
-    }
-}
-
 /// A text by its path, also of a file that is no TOML elsewhere. A variable of the environment wins, as ever.
 pub(super) fn text_at(file: Option<&Path>, environment: &Environment, path: [&str; 2]) -> Option<String> {
     let variable = format!("{PREFIX}{}", path.join("__").to_uppercase());
@@ -107,12 +79,6 @@ pub(super) fn text_at(file: Option<&Path>, environment: &Environment, path: [&st
     let [section, key] = path;
     let DeValue::Table(table) = spanned.get_ref().get(section)?.get_ref() else { return None };
     table.get(key)?.get_ref().as_str().map(str::to_owned)
-}
-
-/// Cuts one line break from the end, which tools that write secrets like to add.
-pub(super) fn without_line_break(text: &str) -> &str {
-    let cut = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
-    cut.unwrap_or(text)
 }
 
 type Lines = BTreeMap<String, usize>;

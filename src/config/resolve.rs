@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use toml::Table;
 
-use super::report::Report;
-use super::section::Section;
 use super::{Settings, SpoolSettings};
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
+use crate::section::Section;
+use crate::section::report::Report;
 
 mod kafka;
 mod server;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::event::privacy::TextPolicy;
-use crate::publish::lane::Policy;
+use crate::settings::Policy;
 
 pub(super) const SOURCE: &str = r#"
 [[sources]]

@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::TlsFiles;
+use crate::settings::TlsFiles;
 
 /// All that is spoken.
 const HTTP: &[u8] = b"http/1.1";

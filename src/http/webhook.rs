@@ -16,10 +16,10 @@ use super::body::{self, Body, BodyError, Limits};
 use super::budget::{Budget, Reservation};
 use super::connection::{Connection, Serving};
 use super::peer;
-use crate::config::ServerSettings;
 use crate::event::time::Time;
 use crate::ingest::{ActiveSource, Ingest, Outcome};
 use crate::request::{Method, RawRequest};
+use crate::settings::ServerSettings;
 use crate::telemetry::metrics::RequestOutcome;
 
 const PREFIX: &str = "/webhooks/";

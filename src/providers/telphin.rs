@@ -6,10 +6,10 @@
 
 use crate::event::country;
 
-use crate::config::section::Section;
 use crate::event::kind::Kind;
 use crate::provider::{Configured, Fault, Provider, ProviderInfo, Sink, SourceOptions};
 use crate::request::{Head, Method};
+use crate::section::Section;
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod event;

@@ -3,9 +3,9 @@
 //! One URL receives both versions of status callbacks and inbound messages; which one it is shows in
 //! the body's shape alone. What each field means is told in `docs/providers/vonage.md`.
 
-use crate::config::section::Section;
 use crate::event::kind::Kind;
 use crate::request::{Head, Method};
+use crate::section::Section;
 use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
 use crate::verify::{AuthError, Signature, Verified, Verifier};

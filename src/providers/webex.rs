@@ -6,9 +6,9 @@
 
 use crate::event::country;
 
-use crate::config::section::Section;
 use crate::event::kind::Kind;
 use crate::request::{Head, Method};
+use crate::section::Section;
 use crate::verify::hmac::{Algorithm, HmacKeys};
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 

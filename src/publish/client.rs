@@ -16,8 +16,9 @@ use thiserror::Error;
 
 use super::cause::Cause;
 use super::veil::Veil;
-use crate::config::{KafkaSettings, Secret};
 use crate::event::kind::LARGE_RECORD_BYTES;
+use crate::section::secret::Secret;
+use crate::settings::KafkaSettings;
 use crate::spool::SpoolError;
 
 /// Why the producer could not be started.
@@ -276,8 +277,8 @@ pub(super) mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::config::Secret;
     use crate::event::envelope::Mode;
+    use crate::section::secret::Secret;
 
     /// Settings with one property.
     pub(crate) fn settings(name: &str, value: &str, origin: &str) -> KafkaSettings {

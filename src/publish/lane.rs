@@ -30,7 +30,8 @@ mod reopening;
 #[cfg(test)]
 mod tests;
 
-pub use outside::{Facts, Outside, Policy, RowFacts, Way};
+use crate::settings::Policy;
+pub use outside::{Facts, Outside, RowFacts, Way};
 use refusal::{Burying, Suspect};
 
 /// How long after the spool has refused events in flight they are offered to it again.

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::dead_letter;
 use super::dedup::Window;
-use super::lane::{Facts, Lane, Outside, Policy, RowFacts, Way};
+use super::lane::{Facts, Lane, Outside, RowFacts, Way};
 use super::ledger::{Holder, Job, Ledger};
 use super::memory::{Memory, Share};
 use super::parcel::{Audience, Origin, Parcel, Report};
@@ -21,6 +21,7 @@ use super::waking::{self, Inbox};
 use crate::event::envelope::Record;
 use crate::provider::Fault;
 use crate::request::RawRequest;
+use crate::settings::Policy;
 use crate::spool::Row;
 use crate::telemetry::metrics::{Metrics, Route};
 

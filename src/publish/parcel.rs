@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::dedup::{FactKey, Window};
-use super::lane::{Policy, Way};
+use super::lane::Way;
 use super::memory::Share;
 use super::waking::ticket::Ticket;
 use crate::event::envelope::Record;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
 use crate::request::Method;
+use crate::settings::Policy;
 use crate::spool::Row;
 use crate::telemetry::metrics::{Metrics, Route, SourceMetrics};
 

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 
 use super::client::{StartError, client_config, log_client, not_accepted};
 use super::veil::Veil;
-use crate::config::KafkaSettings;
+use crate::settings::KafkaSettings;
 
 /// How many brokers shall acknowledge, in a way that Kafka does not know: who may write is looked at first, and then
 /// the whole request is refused.

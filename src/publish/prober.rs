@@ -8,7 +8,7 @@ use rdkafka::producer::Producer as _;
 
 use super::cause::Cause;
 use super::client::{Asking, StartError, ask, asking, there};
-use crate::config::KafkaSettings;
+use crate::settings::KafkaSettings;
 
 /// Asks about topics. librdkafka serves the partitions of every topic that a client has asked about in
 /// turn, and begins a turn anywhere among them: were the producer to ask, its few busy partitions would be

@@ -14,8 +14,8 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use super::client::{StartError, ask, log_client, not_accepted, note_error, note_failure, producer_config};
 use super::deliveries::Deliveries;
 use super::veil::Veil;
-use crate::config::KafkaSettings;
 use crate::event::envelope::Record;
+use crate::settings::KafkaSettings;
 use crate::telemetry::metrics::Metrics;
 
 /// A record in the client's hands. Its outcome is told once, on the client's thread.

@@ -11,8 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use thiserror::Error;
 
 use super::client::{self, Listening, StartError, Unusable};
-use crate::config::KafkaSettings;
 use crate::event::time::Time;
+use crate::settings::KafkaSettings;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

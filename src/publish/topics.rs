@@ -15,8 +15,8 @@ use thiserror::Error;
 
 use super::cause::Cause;
 use super::client::{self, Asking, Listening, StartError, Unusable};
-use crate::config::KafkaSettings;
 use crate::event::kind::{self, Cleanup, RAW_TOPIC, TopicInfo};
+use crate::settings::KafkaSettings;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::KafkaSettings;
-use crate::config::section::names_a_secret;
+use crate::section::names_a_secret;
+use crate::settings::KafkaSettings;
 
 /// Of a secret, so many letters in a row are hidden wherever they stand.
 const PART: usize = 8;

@@ -13,9 +13,9 @@ use super::locked_lane::Shared;
 use super::reader::{From, ReadRecord, Reader};
 use super::vitals::Ends;
 use super::{Core, topics};
-use crate::config::KafkaSettings;
 use crate::event::id::{EventId, FactHash};
 use crate::event::kind::KINDS;
+use crate::settings::KafkaSettings;
 
 /// How long the topics are read at most, once they can be.
 const READ_FOR: Duration = Duration::from_secs(30);

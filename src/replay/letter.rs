@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde::de::Error as _;
 
 use super::PATIENCE;
-use crate::config::Source;
 use crate::event::time::Time;
 use crate::publish::Origin;
 use crate::publish::dead_letter::REFUSED_EVENT;
-use crate::publish::lane::Policy;
 use crate::request::{Method, RawRequest};
+use crate::settings::Policy;
+use crate::settings::Source;
 use crate::telemetry::metrics::SourceMetrics;
 use crate::verify::Proof;
 

@@ -1,11 +1,11 @@
 //! Today's mapping of a letter.
 
 use super::letter::{Letter, Scope};
-use crate::config::Source;
 use crate::event::Event;
 use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::privacy::Privacy;
 use crate::provider::{Fault, Reply, Sink};
+use crate::settings::Source;
 use crate::verify;
 
 /// What a letter turns out to hold.

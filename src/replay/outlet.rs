@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{PATIENCE, ReplayError};
-use crate::config::{Settings, Source};
 use crate::event::envelope::Record;
 use crate::event::kind::STATE_TOPIC;
 use crate::publish::ticket::Ticket;
 use crate::publish::{Origin, Publisher};
+use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::{Metrics, SourceMetrics};
 
 /// So much is on its way before acknowledgements are waited for: well within the producer's queue.

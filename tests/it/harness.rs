@@ -17,10 +17,10 @@ use trunkline::config::{self, Environment, KafkaSettings};
 use trunkline::event::envelope::Record;
 use trunkline::event::time::Time;
 use trunkline::publish::embedded::EmbeddedBroker;
-use trunkline::publish::lane::Policy;
 use trunkline::publish::reader::{From as Start, ReadRecord, Reader};
 use trunkline::publish::{Left, Origin};
 use trunkline::request::Method;
+use trunkline::settings::Policy;
 
 pub(crate) mod answer;
 pub(crate) mod connection;

@@ -71,7 +71,7 @@ async fn what_may_hold_its_signature_itself_is_read_a_little_way() {
     let mut connection = app.connect();
     connection.write(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes());
     for _ in 0..5 {
-        connection.write(&chunk_of(&[b'x'; 16_384]));
+        connection.write(chunk_of(&[b'x'; 16_384]));
     }
     assert_eq!(connection.answer().status, 401, "while more is still to come");
     assert!(is(app.metric("trunkline_in_flight_bytes", &[]).await, 0.0));

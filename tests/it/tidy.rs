@@ -1,5 +1,6 @@
 //! What the compiler does not check about the shape of the sources.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -37,7 +38,7 @@ fn each_outside_world_has_one_owner() {
         ("Timestamp::now", &["event/time.rs"]),
         ("SystemTime", &[]),
         ("rusqlite", &["spool.rs", "spool/"]),
-        ("std::fs::", &["config/", "cli/", "spool/"]),
+        ("std::fs::", &["config/", "section/", "cli/", "spool/"]),
         ("process::exit", &["cli/"]),
         ("accept_again", &["verify.rs", "replay/"]),
         // Whoever starts a thread has to notice its end.
@@ -50,6 +51,59 @@ fn each_outside_world_has_one_owner() {
             .collect();
         assert!(others.is_empty(), "{text} is used in {others:?}");
     }
+}
+
+/// Which modules each one may know: those below it. None of them is above itself.
+const ARROWS: [(&str, &[&str]); 17] = [
+    ("json", &[]),
+    ("event", &["json"]),
+    ("build", &["event"]),
+    ("section", &[]),
+    ("spool", &["event"]),
+    ("request", &["event"]),
+    ("verify", &["event", "request"]),
+    ("telemetry", &["build", "event", "verify"]),
+    ("provider", &["event", "json", "request", "section", "verify"]),
+    ("providers", &["event", "json", "provider", "request", "section", "verify"]),
+    ("settings", &["event", "provider", "section", "verify"]),
+    ("publish", &["event", "provider", "request", "section", "settings", "spool", "telemetry", "verify"]),
+    ("ingest", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
+    ("replay", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
+    ("http", &["event", "ingest", "provider", "publish", "request", "settings", "spool", "telemetry"]),
+    ("config", &["event", "provider", "providers", "publish", "section", "settings", "verify"]),
+    ("app", &["event", "http", "ingest", "publish", "settings", "telemetry"]),
+];
+
+/// The module of the crate that a file belongs to.
+fn module_of(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap()
+}
+
+/// What a text names of the crate.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    let ends = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
+    text.split("crate::").skip(1).map(move |rest| rest.split(ends).next().unwrap())
+}
+
+#[test]
+fn modules_know_only_those_that_they_may_know() {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files_with("crate::").iter().filter(|file| !file.ends_with("tests.rs")) {
+        let module = module_of(file);
+        let text = without_tests(file);
+        let others = named(&text).filter(|other| *other != module && ARROWS.iter().any(|(known, _)| known == other));
+        found.entry(module.to_owned()).or_default().extend(others.map(ToOwned::to_owned));
+    }
+    for (place, (module, may_know)) in ARROWS.iter().enumerate() {
+        let known: Vec<&str> = found.get(*module).into_iter().flatten().map(String::as_str).collect();
+        assert_eq!(known, *may_know, "{module}");
+        let is_below = |other: &&str| ARROWS[..place].iter().any(|(earlier, _)| earlier == other);
+        assert!(may_know.iter().all(is_below), "{module} knows one that is above it");
+    }
+    // The command line knows everything, and nobody knows it.
+    let modules: BTreeSet<&str> = ARROWS.iter().map(|(module, _)| *module).chain(["cli", "lib", "main"]).collect();
+    let all = files_with("");
+    assert_eq!(all.iter().map(|file| module_of(file)).collect::<BTreeSet<_>>(), modules);
 }
 
 /// What an event passes through, from what knows nothing to what knows all of them.

@@ -4,10 +4,10 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::DAY_MS;
-use crate::config::section::Section;
 use crate::config::{KafkaSettings, Secret};
 use crate::event::envelope::Mode;
 use crate::publish::client;
+use crate::section::Section;
 
 /// Properties of librdkafka that decide over loss, order and memory, and why they are ours.
 const OWNED_PROPERTIES: &[(&[&str], &str)] = &[

@@ -8,8 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::MAX_BODY;
-use crate::config::section::Section;
 use crate::config::{DEFAULT_ADMIN_LISTEN, ServerSettings, TlsFiles};
+use crate::section::Section;
 
 pub(super) fn server(mut section: Section<'_>) -> (ServerSettings, Option<usize>) {
     section.heading("[server]");

@@ -7,13 +7,13 @@ use secrecy::SecretString;
 
 use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
-use crate::config::section::Section;
 use crate::config::{Secret, Source};
 use crate::event::country;
 use crate::event::privacy::Privacy;
 use crate::provider::{ProviderInfo, SourceOptions};
 use crate::providers;
-use crate::publish::lane::Policy;
+use crate::section::Section;
+use crate::settings::Policy;
 use crate::verify::{Doors, UrlTokens};
 
 const DEFAULT_MAX_BODY_BYTES: usize = 10 * 1024 * 1024;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Facts, Lane, Mode, Outside, Policy, RowFacts, Way};
+use super::{Facts, Lane, Mode, Outside, RowFacts, Way};
+use crate::settings::Policy;
 
 type EventId = usize;
 

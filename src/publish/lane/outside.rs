@@ -2,14 +2,7 @@
 
 use std::time::Instant;
 
-/// What happens to an event that Kafka does not acknowledge in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// It goes to the spool.
-    Spool,
-    /// Its request fails. The provider repeats it.
-    Strict,
-}
+use crate::settings::Policy;
 
 /// What the lane needs to know of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

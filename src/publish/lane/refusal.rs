@@ -6,7 +6,8 @@
 
 use std::time::Instant;
 
-use super::{Copy, Facts, InFlight, Lane, Mode, Outside, Policy, Waiting, Way};
+use super::{Copy, Facts, InFlight, Lane, Mode, Outside, Waiting, Way};
+use crate::settings::Policy;
 
 /// An event that Kafka has refused together with others, with no copy in the spool.
 #[derive(Debug)]

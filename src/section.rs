@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
-use super::report::Report;
-
+pub mod report;
+pub mod secret;
 mod secrets;
 mod url;
+
+use report::Report;
 
 pub(crate) use secrets::names_a_secret;
 use url::url_fault;

@@ -1,11 +1,74 @@
 //! What is found while a configuration is resolved: problems, warnings, and the resolved values.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
-use super::document::Origins;
-use super::section::names_a_secret;
-use super::{Environment, Problem, Secret};
+use super::names_a_secret;
+use super::secret::Secret;
+
+/// The environment variables at the start of the process.
+pub type Environment = BTreeMap<String, String>;
+
+/// One thing that is wrong, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// File or environment variable.
+    pub origin: String,
+    /// Line of the file, counted from 1. Of a key that is missing it is the line of the table that lacks it.
+    pub line: Option<usize>,
+    /// Path of the key, such as `kafka.ack_timeout_ms`.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.origin)?;
+        if let Some(line) = self.line {
+            write!(formatter, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(formatter, ": {}", self.key)?;
+        }
+        write!(formatter, ": {}", self.message)
+    }
+}
+
+/// Every problem of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(pub Vec<Problem>);
+
+/// Where values came from.
+#[derive(Debug, Default)]
+pub struct Origins {
+    /// Name of the file.
+    pub file: String,
+    /// Path of a key, of a table or of an element of a list to its line in the file.
+    pub lines: BTreeMap<String, usize>,
+    /// Path of a key to the variable that set it.
+    pub variables: BTreeMap<String, String>,
+    /// Variables with our prefix that name no key, since every key is in a section. They may hold
+    /// secrets that the file refers to.
+    pub strays: Vec<String>,
+}
+
+impl Origins {
+    /// Where a key's value came from. A whole table can be meant too, which a variable may reach into.
+    pub fn variable_of(&self, key: &str) -> Option<&String> {
+        let below = format!("{key}.");
+        let reaches = || self.variables.iter().find(|(path, _)| path.starts_with(&below)).map(|(_, variable)| variable);
+        self.variables.get(key).or_else(reaches)
+    }
+
+    /// The line of a key, else of the table that it would stand in.
+    pub fn line_of(&self, key: &str) -> Option<usize> {
+        let line = self.lines.get(key).copied();
+        line.or_else(|| key.rsplit_once('.').and_then(|(table, _)| self.line_of(table)))
+    }
+}
 
 /// What is found while the configuration is resolved.
 #[derive(Debug)]

@@ -4,8 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Environment;
-use super::document::without_line_break;
+use super::report::Environment;
 
 /// A secret and the words for where it comes from.
 #[derive(Clone)]
@@ -80,5 +79,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Cuts one line break from the end, which tools that write secrets like to add.
+pub(crate) fn without_line_break(text: &str) -> &str {
+    let cut = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
+    cut.unwrap_or(text)
+}

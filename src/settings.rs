@@ -7,11 +7,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::{Secret, admin_url};
 use crate::event::envelope::Mode;
 use crate::event::privacy::Privacy;
 use crate::provider::{Provider, ProviderInfo};
-use crate::publish::lane::Policy;
+use crate::section::secret::Secret;
 use crate::verify::Doors;
 
 /// A whole configuration that holds.
@@ -137,4 +136,21 @@ impl Settings {
     pub fn admin_url(&self) -> String {
         admin_url(self.admin_listen)
     }
+}
+
+/// What happens to an event that Kafka does not acknowledge in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// It goes to the spool.
+    Spool,
+    /// Its request fails. The provider repeats it.
+    Strict,
+}
+
+/// The URL of the operators' server. An address that listens everywhere is asked on loopback.
+pub fn admin_url(mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{listen}")
 }

@@ -2,8 +2,8 @@
 
 use toml::Value;
 
+use super::secret::Secret;
 use super::{Section, described, quoted};
-use crate::config::Secret;
 
 impl Section<'_> {
     /// One secret.
