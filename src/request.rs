@@ -1,5 +1,6 @@
 //! A webhook request as it was received, free of any HTTP framework.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -54,7 +55,7 @@ pub struct RawRequest<'r> {
     /// When the head of the request was read.
     pub received_at: Time,
     /// Path and query as received.
-    target: &'r str,
+    target: Cow<'r, str>,
     /// What stands before the path in the URL that the provider calls.
     public_url: Option<&'r str>,
     query_fields: OnceLock<Fields>,
@@ -74,7 +75,7 @@ impl<'r> RawRequest<'r> {
             undecodable: false,
             remote_addr: None,
             received_at,
-            target: "",
+            target: Cow::Borrowed(""),
             public_url: None,
             query_fields: OnceLock::new(),
             form_fields: OnceLock::new(),
@@ -108,8 +109,8 @@ impl<'r> RawRequest<'r> {
     /// The same request with path and query as received, and what stands before them in the URL that the provider
     /// calls, such as `https://hooks.example.com`.
     #[must_use]
-    pub fn with_target(self, target: &'r str, public_url: Option<&'r str>) -> Self {
-        Self { target, public_url, ..self }
+    pub fn with_target(self, target: impl Into<Cow<'r, str>>, public_url: Option<&'r str>) -> Self {
+        Self { target: target.into(), public_url, ..self }
     }
 
     /// The same request, now with its body.

@@ -3,6 +3,8 @@
 //! Each provider signs here with code of its own, written from the provider's documentation and not
 //! from the receiver, so that the two check each other.
 
+use std::borrow::Cow;
+
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -101,10 +103,12 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// The request as it is received at this path, on which a token is shown as `***`.
-    pub fn received<'r>(&'r self, path: &'r str, received_at: Time) -> RawRequest<'r> {
+    /// The request as it is received at this URL, or at a path alone, by somebody who knows what the URL is.
+    pub fn received<'r>(&'r self, url: &'r str, received_at: Time) -> RawRequest<'r> {
         let headers = self.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let (host, path) = split_url(url);
         RawRequest::new(self.method, path, received_at)
+            .with_target(self.target(path), host)
             .with_token(self.url_token.as_deref())
             .with_query(&self.query)
             .with_headers(headers)
@@ -112,7 +116,47 @@ impl SignedRequest {
     }
 }
 
+impl SignedRequest {
+    /// Path and query as they are sent, if this is the path without a token.
+    fn target<'r>(&self, path: &'r str) -> Cow<'r, str> {
+        if self.url_token.is_none() && self.query.is_empty() {
+            return path.into();
+        }
+        let token = self.url_token.as_ref().map(|token| format!("/{token}")).unwrap_or_default();
+        let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
+        format!("{path}{token}{query}").into()
+    }
+}
+
+/// What stands before the path of a URL, and the path.
+fn split_url(url: &str) -> (Option<&str>, &str) {
+    let host = url.find("://").map_or(0, |scheme| scheme + "://".len());
+    let path = url.get(host..).and_then(|rest| rest.find('/')).map_or(url.len(), |path| host + path);
+    let (before, path) = url.split_at(path);
+    ((!before.is_empty()).then_some(before), path)
+}
+
 /// JSON, for the providers that send it.
 pub fn json_bytes(body: &Value) -> Vec<u8> {
     body.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_knows_the_url_that_it_was_sent_to() {
+        let at = Time::from_unix_seconds(0).unwrap();
+        let url = "https://hooks.example.com/webhooks/s";
+        for (url_token, query, sent_to) in
+            [(None, "", url.to_owned()), (Some("a-token"), "a=1", format!("{url}/a-token?a=1"))]
+        {
+            let (url_token, query) = (url_token.map(str::to_owned), query.to_owned());
+            let signed = SignedRequest { method: Method::Get, url_token, query, headers: Vec::new(), body: Vec::new() };
+            let received = signed.received(url, at);
+            assert_eq!((received.path, received.external_url()), ("/webhooks/s", Some(sent_to)));
+            assert_eq!(signed.received("/webhooks/s", at).external_url(), None);
+        }
+    }
 }

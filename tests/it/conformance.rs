@@ -21,6 +21,7 @@ use crate::fixtures;
 use crate::harness::schema;
 
 const SECRET: &str = "conformance-secret-conformance";
+const URL: &str = "https://hooks.example.com/webhooks/subject";
 const ACCOUNT: &str = "abcd1234";
 const NOW: &str = "2026-02-03T12:14:26.103Z";
 const DAY_S: i64 = 86_400;
@@ -59,7 +60,7 @@ fn now() -> Time {
 }
 
 fn signing(credentials: &Credentials) -> Signing<'_> {
-    Signing { credentials, url: "https://hooks.example.com/webhooks/subject", now: now() }
+    Signing { credentials, url: URL, now: now() }
 }
 
 fn now_plus(seconds: i64) -> Time {
@@ -73,7 +74,7 @@ impl Subject {
 
     /// Takes a request as the receiver does, without the network and without Kafka.
     fn take(&self, request: &SignedRequest, received_at: Time) -> Result<Outcome, AuthError> {
-        let raw = request.received("/webhooks/subject", received_at);
+        let raw = request.received(URL, received_at);
         let verified = verify::authenticate(&raw, &*self.source.provider, &self.source.doors)?;
         let mut normalized = Normalized::default();
         self.source.provider.normalize(&verified, &mut normalized);
@@ -99,7 +100,7 @@ impl Subject {
 
     /// What is verified of a genuine request.
     fn proof(&self, request: &SignedRequest) -> Proof {
-        let raw = request.received("/webhooks/subject", now());
+        let raw = request.received(URL, now());
         verify::authenticate(&raw, &*self.source.provider, &self.source.doors).unwrap().proof().clone()
     }
 

@@ -18,7 +18,6 @@ static CLASSES: Classes = Classes {
         ("whatsapp.recipient", Class::Number),
         ("whatsapp.waba_id", Class::Plain),
         ("error.type", Class::Public),
-        ("mms.participants", Class::Number),
         ("profile", Class::Name),
         ("mms.participants", Class::Number),
     ],
