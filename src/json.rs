@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -58,10 +59,9 @@ impl<'a> Members<'a> {
     /// When the text is not one JSON object, or has more than 4096 members.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let members = deserializer.deserialize_map(ObjectVisitor)?;
-        deserializer.end()?;
-        Ok(members)
+        // Reading the names as bytes costs more, and helps only where one has an unpaired surrogate.
+        let plain = parse_with::<JsonText<'a>>(text);
+        if plain.is_err() && text.contains("\\u") { parse_with::<MemberName<'a>>(text) } else { plain }
     }
 
     /// Takes decoded form or query fields.
@@ -294,9 +294,17 @@ fn without_surrogates(bytes: &[u8]) -> String {
     text
 }
 
-struct ObjectVisitor;
+fn parse_with<'a, N: Deserialize<'a> + Into<Text<'a>>>(text: &'a str) -> Result<Members<'a>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let members = deserializer.deserialize_map(ObjectVisitor::<N>(PhantomData))?;
+    deserializer.end()?;
+    Ok(members)
+}
 
-impl<'de> Visitor<'de> for ObjectVisitor {
+/// Reads the members of an object, and their names as `N`.
+struct ObjectVisitor<N>(PhantomData<N>);
+
+impl<'de, N: Deserialize<'de> + Into<Text<'de>>> Visitor<'de> for ObjectVisitor<N> {
     type Value = Members<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -305,11 +313,11 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::with_capacity(12);
-        while let Some(MemberName(name)) = map.next_key()? {
+        while let Some(name) = map.next_key::<N>()? {
             if list.len() == MAX_MEMBERS {
                 return Err(serde::de::Error::custom("more than 4096 members in one object"));
             }
-            list.push(Member::new(name, Value::Json(map.next_value()?)));
+            list.push(Member::new(name.into(), Value::Json(map.next_value()?)));
         }
         Ok(Members { list })
     }
@@ -355,6 +363,18 @@ impl<'de> Visitor<'de> for TextVisitor {
 /// A member's name. It is read as bytes, since one with an unpaired surrogate would fail its whole body as
 /// text.
 struct MemberName<'a>(Text<'a>);
+
+impl<'a> From<MemberName<'a>> for Text<'a> {
+    fn from(name: MemberName<'a>) -> Self {
+        name.0
+    }
+}
+
+impl<'a> From<JsonText<'a>> for Text<'a> {
+    fn from(text: JsonText<'a>) -> Self {
+        text.0
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for MemberName<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,8 +6,16 @@ const WORDS: [&str; 8] = ["NA", "na", "N/A", "n/a", "null", "NULL", "\"null\"", 
 
 /// Whether a text tells nothing: it is blank, or one of the words for nothing.
 pub fn tells_nothing(text: &str) -> bool {
-    let text = text.trim();
-    text.is_empty() || WORDS.contains(&text)
+    text.bytes().next().is_none_or(may_begin_nothing) && {
+        let text = text.trim();
+        text.is_empty() || WORDS.contains(&text)
+    }
+}
+
+/// Most values are told from the words by their first byte alone. White space that is not ASCII begins with a byte that
+/// is none either.
+fn may_begin_nothing(first: u8) -> bool {
+    !first.is_ascii() || first.is_ascii_whitespace() || matches!(first, b'N' | b'n' | b'"' | 0x0b)
 }
 
 #[cfg(test)]

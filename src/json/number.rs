@@ -10,13 +10,25 @@ const MAX_CHARS: usize = 64;
 
 /// Reads a number that has no fraction, or one of zeros alone.
 pub fn whole<T: TryFrom<i128>>(text: &str) -> Option<T> {
+    if let Some(plain) = plain(text) {
+        return T::try_from(i128::from(plain)).ok();
+    }
     let scaled = Decimal::parse(text)?.times_ten_to_the(0)?;
     scaled.is_exact.then(|| T::try_from(scaled.whole).ok())?
 }
 
 /// Reads a number that is not negative as its thousandths: seconds as milliseconds. What is finer is cut off.
 pub fn thousandths(text: &str) -> Option<u64> {
+    if let Some(plain) = plain(text) {
+        return plain.checked_mul(1000);
+    }
     u64::try_from(Decimal::parse(text)?.times_ten_to_the(3)?.whole).ok()
+}
+
+/// Nearly every number is written by its digits alone.
+fn plain(text: &str) -> Option<u64> {
+    let short = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    short.then(|| text.parse().ok())?
 }
 
 /// Digits, and the power of ten that they count.
