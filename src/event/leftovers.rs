@@ -291,7 +291,9 @@ impl Writer<'_> {
             Class::Content if *message_text == TextPolicy::Drop => Redacted::Dropped,
             Class::Content if *message_text == TextPolicy::Hash => self.privacy.hashed(text),
             Class::Plain | Class::Content if standing.is_marked => Redacted::Kept,
-            Class::Plain | Class::Content | Class::Name => self.unmarked(text),
+            Class::Plain | Class::Content | Class::Name => {
+                self.privacy.numbers_in(text, self.classes.international_digits)
+            }
         }
     }
 

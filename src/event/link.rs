@@ -24,7 +24,9 @@ pub fn is_link_name(name: &str) -> bool {
         let last = name.len().checked_sub(ending.len()).and_then(|start| name.get(start..));
         last.is_some_and(|last| last.eq_ignore_ascii_case(ending.as_bytes()))
     };
-    NAME_ENDINGS.iter().any(ends_with) || name.eq_ignore_ascii_case(b"_self")
+    // Most names end otherwise.
+    let may_end = matches!(name.last().map(u8::to_ascii_lowercase), Some(b'l' | b's' | b'i' | b'f' | b'k'));
+    may_end && (NAME_ENDINGS.iter().any(ends_with) || name.eq_ignore_ascii_case(b"_self"))
 }
 
 /// Whether a text is a link or begins with one, or is JSON in which a text does. `hosts` are those on which
@@ -32,7 +34,8 @@ pub fn is_link_name(name: &str) -> bool {
 pub fn is_link(text: &str, hosts: &[&str]) -> bool {
     let text = text.trim_start();
     // Most texts are short words, and are told by this.
-    if !text.bytes().any(|byte| matches!(byte, b'/' | b'%')) && !starts_with(text, "www.") {
+    let bytes = text.as_bytes();
+    if !bytes.contains(&b'/') && !bytes.contains(&b'%') && !starts_with(text, "www.") {
         return false;
     }
     if text.starts_with(['{', '[', '"']) {
