@@ -1,7 +1,7 @@
-//! Vonage: webhooks of the Messages API, signed with a JWT.
+//! Vonage: webhooks of the Messages API, signed with a JWT, and of the SMS API, signed by a parameter or not.
 //!
-//! One URL receives both versions of status callbacks and inbound messages; which one it is shows in
-//! the body's shape alone. What each field means is told in `docs/providers/vonage.md`.
+//! One URL receives all of them, in both versions of the Messages API; which one it is shows in the shape alone. What
+//! each field means is told in `docs/providers/vonage.md`.
 
 use crate::event::kind::Kind;
 use crate::request::{Head, Method};
@@ -13,10 +13,12 @@ use crate::verify::{AuthError, Signature, Verified, Verifier};
 mod error_codes;
 mod inbound;
 mod messages;
+mod shape;
 mod simulate;
 mod sms;
 mod status;
 mod token;
+mod webhook;
 
 use crate::event::country;
 use crate::provider::{Configured, Fault, Provider, ProviderInfo, Sink, SourceOptions};
@@ -28,7 +30,7 @@ const DEFAULT_WINDOW: Freshness = Freshness { max_age_s: 90_000, max_ahead_s: 30
 pub static INFO: ProviderInfo = ProviderInfo {
     name: "vonage",
     title: "Vonage",
-    verification: "JWT (HS256) over the body, by the account's signature secret",
+    verification: "JWT (HS256) over the body, or `sig` over the parameters (SMS API), by the account's signature secret",
     signs: true,
     signs_time: true,
     methods: &[Method::Post, Method::Get],
@@ -88,6 +90,6 @@ impl Verifier for Vonage {
 
 impl Provider for Vonage {
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
-        messages::normalize(request, self.region, out);
+        webhook::normalize(request, self.region, out);
     }
 }

@@ -175,13 +175,28 @@ pub fn look(settings: &KafkaSettings) -> Result<Vec<TopicState>, TopicsError> {
 /// When no broker answers.
 pub fn unreachable_brokers(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
     let client = Asker::new(settings)?;
-    let metadata = client.ask(None)?;
+    let metadata = match client.ask(None) {
+        // The client was told the name by a broker, and goes on under it already.
+        Err(TopicsError::Unreachable { cause, .. }) if is_of_a_known_broker(&cause) => {
+            let told =
+                format!("a broker is not reached under the name that it tells: {cause}; see advertised.listeners");
+            return Ok(vec![told]);
+        }
+        answer => answer?,
+    };
     let reach = |broker: &MetadataBroker| {
         let (id, name) = (broker.id(), format!("{}:{}", broker.host(), broker.port()));
         let error = connect(&name).err()?;
         Some(format!("broker {id} calls itself {name}, and is not reached there: {error}; see advertised.listeners"))
     };
     Ok(metadata.brokers().iter().filter_map(reach).collect())
+}
+
+/// Whether the client says this of a broker whose id it knows: `host:port/1: Connect to ...`. Those of the configuration
+/// are `host:port/bootstrap`.
+fn is_of_a_known_broker(cause: &str) -> bool {
+    let broker = cause.split(": ").next().and_then(|broker| broker.rsplit_once('/'));
+    broker.is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn connect(name: &str) -> io::Result<()> {
@@ -392,6 +407,13 @@ mod tests {
             assert!(told_of.len() == 1 && told_of[0].contains(told), "{name}={value}: {told_of:?}");
         }
         assert_eq!(advice(&[("retention.bytes", "-1"), ("min.insync.replicas", "2")], none), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_broker_is_known_by_its_id() {
+        assert!(is_of_a_known_broker("127.0.0.1:9092/0: Connect to ipv4#127.0.0.1:9092 failed: Connection refused"));
+        assert!(!is_of_a_known_broker("127.0.0.1:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: refused"));
+        assert!(!is_of_a_known_broker("Failed to resolve 'kafka/1'") && !is_of_a_known_broker(""));
     }
 
     #[test]

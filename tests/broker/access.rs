@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use trunkline::publish::permits::{self, Verdict};
 use trunkline::publish::topics;
 
 use crate::kafka::{ClusterOptions, KafkaCluster, On, To};
@@ -41,6 +42,15 @@ fn signed_in_by(mechanism: &str, password: &str) -> String {
     )
 }
 
+/// Waits until the brokers have learnt that the user may write to a topic.
+fn wait_until_writable(cluster: &KafkaCluster, topic: &str) {
+    let settings = kafka_settings(&cluster.sasl_bootstrap_servers(), &signed_in());
+    let deadline = Instant::now() + PATIENCE;
+    while permits::ask(&settings, &[topic.to_owned()]).unwrap() != [(topic.to_owned(), Verdict::Writable)] {
+        assert!(Instant::now() < deadline, "{topic} can never be written to");
+    }
+}
+
 /// Waits until the service is not ready for a reason that has these words.
 async fn assert_refused_soon(service: &Service, words: &str) {
     let failed = Instant::now();
@@ -55,6 +65,8 @@ async fn a_strict_source_that_may_not_write_to_its_topic_is_not_ready_until_it_m
     let cluster = guarded_with_topics().await;
     cluster.allow(USER, To::Describe, On::TopicsFrom("telecom."));
     cluster.allow(USER, To::Write, On::Topic("telecom.call-event.v1"));
+    // A client that may write nowhere yet may be no producer either, which is another problem.
+    blocking(|| wait_until_writable(&cluster, "telecom.call-event.v1"));
     let service = Service::start_ready(&cluster.sasl_bootstrap_servers(), &signed_in(), STRICT).await;
     assert_eq!(service.post(&status("refused", "delivered")).await, 503);
     assert_refused_soon(&service, "Topic authorization failed").await;

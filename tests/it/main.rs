@@ -31,6 +31,7 @@ mod refused_records;
 mod replayed;
 mod sent;
 mod shutdown;
+mod sms;
 mod spool_command;
 mod spool_damage;
 mod spool_disk;

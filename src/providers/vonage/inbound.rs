@@ -34,7 +34,6 @@ static CLASSES: Classes = Classes {
         ("mms.participants", Class::Number),
         ("whatsapp.sender", Class::Number),
         ("whatsapp.waba_id", Class::Plain),
-        ("mms.participants", Class::Number),
         ("message.sms", Class::Plain),
     ],
     otherwise: Class::Content,

@@ -1,8 +1,9 @@
-//! The Messages API: which webhook a body is, and what both of them share.
+//! The Messages API: which of its webhooks a body is, and what both of them share.
 
 use crate::event::country;
 
-use super::{Fault, Sink, inbound, status};
+use super::webhook::Mapping;
+use super::{Fault, inbound, status};
 use crate::event::id::is_id;
 use crate::event::message::Channel;
 use crate::event::money::{self, Money, PriceScope};
@@ -11,10 +12,8 @@ use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
 use crate::json::{Members, Text, number};
 use crate::providers::iso_time;
-use crate::verify::Verified;
 
 mod party;
-mod shape;
 
 pub(super) use party::Side;
 
@@ -31,51 +30,17 @@ pub(super) struct Mapped<'r> {
     pub(super) unmapped: Vec<&'static str>,
 }
 
-/// Normalises one authentic request.
-pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::Id>, out: &mut dyn Sink<'r>) {
-    let account_id = request.proof().account_id.clone().unwrap_or_default();
-    let mapped = read(request).and_then(|members| map(Body { members, region }, account_id));
-    match mapped {
-        Ok((event, unmapped)) => {
-            unmapped.into_iter().for_each(|field| out.unmapped(field));
-            out.event(event);
-        }
-        // What the body claims to be encoded with may be wrong, and then its bytes are the webhook.
-        Err(_) if request.request().undecodable => out.fault(undecodable()),
-        Err(fault) => out.fault(fault),
-    }
-}
-
-fn undecodable<'r>() -> Fault<'r> {
-    Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone")
-}
-
-fn read<'r>(request: &Verified<'r>) -> Result<Members<'r>, Fault<'r>> {
-    let body = request.request().body;
-    if body.is_empty() {
-        return Err(Fault::of_request("unknown_shape", "a request without a body is no webhook of the Messages API"));
-    }
-    let text = std::str::from_utf8(body).map_err(|_| Fault::of_request("invalid_utf8", "the body is not UTF-8"))?;
-    if shape::is_form(text) {
-        return Err(Fault::of_request("unknown_shape", "a form is no webhook of the Messages API"));
-    }
-    Members::parse(text).map_err(|error| {
-        let place = format!("the body is not one JSON object (line {}, column {})", error.line(), error.column());
-        Fault::of_request("invalid_json", place)
-    })
-}
-
-/// Told by shape: a status has `status`, an inbound message has `message_type` (v1) or an object
-/// `message` (v0.1).
-fn map<'r>(body: Body<'r>, account_id: String) -> Result<(Event<'r>, Vec<&'static str>), Fault<'r>> {
+/// Maps a body that has the marks of this API. Told by shape: a status has `status`, an inbound message has
+/// `message_type` (v1) or an object `message` (v0.1).
+pub(super) fn map<'r>(members: Members<'r>, region: Option<country::Id>, account_id: String) -> Mapping<'r> {
+    let body = Body { members, region };
     let members = &body.members;
-    let of_messages = shape::is_of_messages(members);
-    let mapped = if of_messages && members.has("status") {
+    let mapped = if members.has("status") {
         status::map(&body)?
-    } else if of_messages && (members.has("message_type") || members.is_object("message")) {
+    } else if members.has("message_type") || members.is_object("message") {
         inbound::map(&body)?
     } else {
-        return Err(Fault::of_request("unknown_shape", shape::description(members)));
+        return Err(Fault::of_request("unknown_shape", "the body is neither a status nor an inbound message"));
     };
     let event = Event {
         product: "messages".into(),

@@ -3,13 +3,17 @@
 //! The account's setting chooses one of the three for all of them. Whether they are signed is another setting, which
 //! Vonage's support switches on; the signature is then one of the parameters.
 
+mod mapping;
 pub(super) mod signature;
 
-use crate::json::{Members, Text, Value, string_of};
+pub(super) use mapping::map;
+
+use crate::json::{Text, Value, string_of};
 use crate::request::RawRequest;
 use crate::verify::{AuthError, Covered, Proof, Verification};
 
-use super::Vonage;
+use super::webhook::{self, Told};
+use super::{Vonage, shape};
 
 /// A receipt has a dozen parameters, and the longest text of a message is some ten thousand characters.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -17,34 +21,15 @@ pub(super) const MAX_BYTES: usize = 64 * 1024;
 const SIGNATURE: &str = "sig";
 const ACCOUNT: &str = "api-key";
 
-/// The parameters of a request: the query of one without a body, else the members of a JSON object or the fields of a
-/// form, whatever the media type says. `None` where there are none, or more than a request may have.
-pub(super) fn parameters<'r>(request: &'r RawRequest<'r>) -> Option<Members<'r>> {
-    if request.body.is_empty() {
-        return from_fields(request.query_fields());
-    }
-    match std::str::from_utf8(request.body).ok().map(str::trim_start) {
-        Some(text) if text.trim_start_matches('\u{feff}').starts_with(['{', '[']) => Members::parse(text).ok(),
-        _ => from_fields(request.form_fields()),
-    }
-}
-
-fn from_fields<'r>(fields: impl Iterator<Item = (&'r str, &'r str)>) -> Option<Members<'r>> {
-    let fields: Vec<_> = fields.map(|(name, value)| (Text::Borrowed(name), Text::Borrowed(value))).collect();
-    (!fields.is_empty() && fields.len() <= crate::request::MAX_FIELDS).then(|| Members::from_fields(fields))
-}
-
 /// Checks the signature of a request that has one.
 pub(super) fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
-    let Some(members) = parameters(request) else { return Ok(None) };
-    let Some(sig) = members.text(SIGNATURE) else { return Ok(None) };
+    let Ok(members) = webhook::read(request).map(Told::into_members) else { return Ok(None) };
+    let account_id = members.text(ACCOUNT).filter(|_| shape::is_of_sms(&members));
+    let Some(sig) = members.text(SIGNATURE) else { return check_account(vonage, account_id.as_deref()).map(|()| None) };
     let others = members.iter().filter(|member| member.name != SIGNATURE);
     let signed: Vec<_> = others.map(|member| (member.name.clone(), as_signed(&member.value))).collect();
     let secret_index = vonage.sms_keys.find(&signed, &sig).ok_or(AuthError::WrongSignature)?;
-    let account_id = members.text(ACCOUNT);
-    if vonage.account_id.is_some() && account_id.is_some() && vonage.account_id.as_deref() != account_id.as_deref() {
-        return Err(AuthError::WrongAccount);
-    }
+    check_account(vonage, account_id.as_deref())?;
     let signed_at_s = members.read("timestamp", |text| text.trim().parse().ok()).ok_or(AuthError::Stale)?;
     vonage.sms_window.check(signed_at_s, request.received_at)?;
     Ok(Some(Proof {
@@ -54,6 +39,14 @@ pub(super) fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<
         account_id: account_id.map(Text::into_owned),
         covered: Covered::Parameters(signed.into_iter().map(|(name, _)| name.into_owned()).collect()),
     }))
+}
+
+/// An account that the parameters name has to be the configured one.
+fn check_account(vonage: &Vonage, told: Option<&str>) -> Result<(), AuthError> {
+    match (vonage.account_id.as_deref(), told) {
+        (Some(configured), Some(told)) if configured != told => Err(AuthError::WrongAccount),
+        _ => Ok(()),
+    }
 }
 
 /// The text that a parameter is signed as: the clients of the vendor take JSON's `null` for an empty one.

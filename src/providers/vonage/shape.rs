@@ -8,13 +8,18 @@ pub(super) fn is_of_messages(members: &Members<'_>) -> bool {
     members.has("message_uuid") || (members.has("channel") && !members.has("request_id"))
 }
 
-/// Says what another body looks like, for those who pointed it here.
+/// Whether it is of the SMS API, which calls a message's id by a name of its own.
+pub(super) fn is_of_sms(members: &Members<'_>) -> bool {
+    members.has("messageId") || (members.has("msisdn") && members.has("to"))
+}
+
+/// Says what another request looks like, for those who pointed it here.
 pub(super) fn description(members: &Members<'_>) -> String {
     let other = match product_of(members) {
         Some(product) => format!(": it looks like one of {product}"),
         None => String::new(),
     };
-    format!("the body is no webhook of the Messages API{other}")
+    format!("the request is no webhook of the Messages or SMS API{other}")
 }
 
 fn product_of(members: &Members<'_>) -> Option<&'static str> {
@@ -29,15 +34,9 @@ fn product_of(members: &Members<'_>) -> Option<&'static str> {
         Some("the Voice API")
     } else if has("conversation_id") {
         Some("the Conversation API")
-    } else if has("messageId") || has("msisdn") {
-        Some("the SMS API")
+    } else if has("message_uuid") {
+        Some("the Messages API, which sends JSON")
     } else {
         None
     }
-}
-
-/// Whether a body is a form, as other products of Vonage send one.
-pub(super) fn is_form(body: &str) -> bool {
-    let body = body.trim_start_matches('\u{feff}').trim_start();
-    !body.starts_with(['{', '[', '"']) && body.contains('=')
 }
