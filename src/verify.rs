@@ -5,7 +5,7 @@
 //! configuration says `verification = "none"` accepts a request with neither.
 //!
 //! A request that was kept is not verified a second time: its credentials are not kept with it, and
-//! signatures grow old. [`accept_again`] takes it with the [`Proof`] that was made of it then.
+//! signatures grow old. `accept_again` takes it with the [`Proof`] that was made of it then.
 
 use std::borrow::Cow;
 use std::fmt;
