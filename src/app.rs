@@ -160,7 +160,7 @@ async fn advise(settings: &KafkaSettings) -> bool {
     };
     if let Err(error) = topics::describe(settings, &mut states).await {
         // Who may not ask for settings is not allowed to the next time either.
-        tracing::info!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
+        tracing::debug!("the brokers do not tell the topics' settings: {:#}", anyhow::Error::from(error));
     }
     states.iter().flat_map(|state| state.advice(settings)).for_each(|sentence| tracing::warn!("{sentence}"));
     true

@@ -21,8 +21,8 @@ pub(super) const DEMO_ACCOUNT: &str = "demo";
 
 const TOPIC_PREFIX: &str = "telecom.";
 
-/// Few enough that a newcomer reads a topic in one piece, enough that keys still spread.
-const PARTITIONS: i32 = 3;
+/// As many as the topics of events have anywhere.
+const PARTITIONS: i32 = 12;
 
 /// Try Trunkline: needs no configuration and no Kafka, and keeps nothing
 #[derive(Debug, clap::Args)]
