@@ -145,6 +145,16 @@ async fn the_time_and_the_account_are_looked_at_once_the_signature_holds() {
     let mut foreign = without("api-key");
     foreign.push(("api-key", "zyxw9876".to_owned()));
     assert_eq!(send(foreign).await, 401);
+    // An account whose key has digits alone may come as a number.
+    let mut numeric: Value =
+        without("api-key").iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    numeric["api-key"] = json!(12_345_678);
+    let mut signed = without("api-key");
+    signed.push(("api-key", "12345678".to_owned()));
+    numeric["sig"] = json!(md5hash(&signed));
+    let [_, mut webhook, _] = encoded(&signed);
+    webhook.body = numeric.to_string().into();
+    assert_eq!(app.send(&webhook).await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

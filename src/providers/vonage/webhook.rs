@@ -58,11 +58,11 @@ pub(super) fn read<'r>(request: &'r RawRequest<'r>) -> Result<Told<'r>, Fault<'r
     if request.body.is_empty() {
         return fields(request.query_fields());
     }
-    let text = std::str::from_utf8(request.body);
     if is_form(request.body) {
         return fields(request.form_fields());
     }
-    let text = text.map_err(|_| Fault::of_request("invalid_utf8", "the body is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(request.body).map_err(|_| Fault::of_request("invalid_utf8", "the body is not UTF-8"))?;
     Members::parse(text).map(Told::Json).map_err(|error| {
         let place = format!("the body is not one JSON object (line {}, column {})", error.line(), error.column());
         Fault::of_request("invalid_json", place)
