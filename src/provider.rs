@@ -5,6 +5,7 @@ use std::fmt;
 use crate::event::country;
 use secrecy::SecretString;
 
+pub mod api;
 pub mod simulate;
 mod sink;
 
@@ -12,6 +13,7 @@ use crate::event::kind::Kind;
 use crate::request::Method;
 use crate::section::Section;
 use crate::verify::{Verified, Verifier};
+use api::{Api, StreamInfo};
 use simulate::Simulation;
 pub use sink::{Fault, Normalized, Reply, Sink};
 
@@ -55,6 +57,8 @@ pub struct ProviderInfo {
     pub configure: fn(&SourceOptions, &mut Section<'_>) -> Configured,
     /// The webhooks that `trunkline send` can make.
     pub simulations: &'static [Simulation],
+    /// What its API can be asked for; nothing, if none of it is used.
+    pub streams: &'static [StreamInfo],
 }
 
 /// A provider's side of a source, as the configuration makes it.
@@ -65,6 +69,8 @@ pub struct Configured {
     /// Whether it has what signatures are checked with. If not, the source needs a token in its URL, or says
     /// `verification = "none"`.
     pub proves: bool,
+    /// The provider's API, where the source has credentials for it.
+    pub api: Option<Box<dyn Api>>,
 }
 
 impl ProviderInfo {

@@ -39,6 +39,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/telphin.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    streams: &[],
 };
 
 /// Telphin's side of one source.
@@ -56,7 +57,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     section.text("client_id");
     section.secret("client_secret");
     section.text_or("api_url", DEFAULT_API_URL);
-    Configured { provider: Box::new(Telphin { region: source.region }), proves: false }
+    Configured { provider: Box::new(Telphin { region: source.region }), proves: false, api: None }
 }
 
 impl Verifier for Telphin {

@@ -41,6 +41,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/vonage.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    streams: &[],
 };
 
 /// Vonage's side of one source.
@@ -73,7 +74,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         sms_window: Freshness { max_age_s: sms_max_age_s, ..DEFAULT_WINDOW },
         region: source.region,
     };
-    Configured { provider: Box::new(provider), proves }
+    Configured { provider: Box::new(provider), proves, api: None }
 }
 
 /// The keys of the Reports API are accepted and checked, so that a configuration may hold them already.

@@ -39,6 +39,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/webex.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    streams: &[],
 };
 
 /// Webex's side of one source.
@@ -50,7 +51,7 @@ struct Webex {
 
 fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Configured {
     let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
-    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty() }
+    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty(), api: None }
 }
 
 impl Verifier for Webex {
