@@ -7,6 +7,7 @@
 //! * [`ingest`] takes a request through verification, normalisation and publishing.
 //! * [`verify`] holds the schemes; [`provider`] tells what a provider is, and [`providers`] what each one signs, sends and
 //!   means.
+//! * [`outbound`] asks the providers' APIs.
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
 //! * [`replay`] maps anew what was kept, and publishes what now succeeds.
@@ -22,6 +23,7 @@ pub mod request;
 pub mod http;
 pub mod ingest;
 
+pub mod outbound;
 pub mod provider;
 pub mod providers;
 pub mod verify;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 
+pub mod api;
 pub mod metrics;
 pub mod warnings;
 

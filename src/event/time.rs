@@ -57,6 +57,14 @@ impl Time {
         Self::from_unix_us(earlier)
     }
 
+    /// The instant so many seconds later, or earlier where they are negative; the first or the last one that can be
+    /// printed where it lies beyond.
+    pub fn plus_s(self, seconds: i64) -> Self {
+        let us = self.unix_us().saturating_add(seconds.saturating_mul(1_000_000));
+        let (first_us, last_us) = (YEAR_1_S * 1_000_000, jiff::Timestamp::MAX.as_microsecond());
+        Self::from_unix_us(us.clamp(first_us, last_us)).unwrap_or(self)
+    }
+
     /// Whole seconds since the Unix epoch.
     pub fn unix_seconds(self) -> i64 {
         self.0.as_second()
@@ -210,6 +218,15 @@ mod tests {
                 proptest::prop_assert_eq!(time.to_string(), time.0.to_string());
             }
         }
+    }
+
+    #[test]
+    fn seconds_can_be_added_as_far_as_times_can_be_printed() {
+        let time = Time::parse_iso("2026-02-03T10:00:00.5Z").unwrap();
+        assert_eq!(time.plus_s(3600).to_string(), "2026-02-03T11:00:00.5Z");
+        assert_eq!(time.plus_s(-1).to_string(), "2026-02-03T09:59:59.5Z");
+        assert_eq!(time.plus_s(i64::MIN).to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(time.plus_s(i64::MAX), time.plus_s(i64::MAX).plus_s(1));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::api::ApiFamilies;
 use super::warnings::Warnings;
 use crate::build::BUILD;
 use crate::event::kind::{KINDS, Kind};
@@ -93,6 +94,8 @@ pub struct Metrics {
     pub refusals: Arc<Warnings>,
     /// What it tells of webhooks that belong elsewhere.
     pub misdirected: Warnings,
+    /// What the providers' APIs are asked.
+    pub apis: ApiFamilies,
     /// Requests for a source that does not exist.
     pub unknown_source: Counter,
     /// Duration of requests, from the last byte of the head to the answer.
@@ -167,6 +170,7 @@ impl Metrics {
             last_received: Family::default(),
             refusals: Arc::new(Warnings::new("webhooks are refused", Duration::from_secs(60))),
             misdirected: Warnings::new("webhooks belong elsewhere", Duration::from_secs(3600)),
+            apis: ApiFamilies::default(),
             unknown_source: Counter::default(),
             request_duration: seconds(),
             publish_duration: seconds(),
@@ -190,6 +194,7 @@ impl Metrics {
         metrics.register_requests();
         metrics.register_publishing();
         metrics.register_spool();
+        metrics.apis.register(&mut metrics.registry);
         metrics
     }
 

@@ -33,7 +33,7 @@ fn each_outside_world_has_one_owner() {
     for (text, owners) in [
         ("actix_web", &["http.rs", "http/"][..]),
         ("rdkafka::", &["publish/"]),
-        ("reqwest::", &["cli/send.rs", "cli/healthcheck.rs", "cli/spool/"]),
+        ("reqwest::", &["outbound/exchange.rs", "cli/send.rs", "cli/healthcheck.rs", "cli/spool/"]),
         ("env::var", &["config.rs"]),
         ("Timestamp::now", &["event/time.rs"]),
         ("SystemTime", &[]),
@@ -54,7 +54,7 @@ fn each_outside_world_has_one_owner() {
 }
 
 /// Which modules each one may know: those below it. None of them is above itself.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("json", &[]),
     ("event", &["json"]),
     ("build", &["event"]),
@@ -65,6 +65,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("telemetry", &["build", "event", "verify"]),
     ("provider", &["event", "json", "request", "section", "verify"]),
     ("providers", &["event", "json", "provider", "request", "section", "verify"]),
+    ("outbound", &["build", "event", "provider", "telemetry"]),
     ("settings", &["event", "provider", "section", "verify"]),
     ("publish", &["event", "provider", "request", "section", "settings", "spool", "telemetry", "verify"]),
     ("ingest", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
