@@ -39,6 +39,7 @@ mod prober;
 mod producer;
 pub mod raw;
 pub mod reader;
+pub mod scan;
 pub mod topics;
 mod upkeep;
 mod veil;
