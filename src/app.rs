@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use crate::event::country;
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
-use crate::publish::topics::{self, TopicsError};
+use crate::publish::topics::{self, MoreTopics, TopicsError};
 use crate::publish::vitals::Vitals;
 use crate::publish::{Left, Publisher};
 use crate::settings::{KafkaSettings, Settings};
@@ -51,9 +51,11 @@ impl App {
         let admin_listener = http::bind(settings.admin_listen).context("admin.listen")?;
         settings.sources.iter().filter_map(|source| source.privacy.region).for_each(country::prepare);
         let metrics = Arc::new(Metrics::new());
-        let publisher = Publisher::start(&settings.kafka, Some(&settings.spool), &[], settings.dedup_window, &metrics)?;
+        let more = MoreTopics::default();
+        let publisher =
+            Publisher::start(&settings.kafka, Some(&settings.spool), more, settings.dedup_window, &metrics)?;
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
-        let topics = tokio::spawn(look_after_topics(settings.kafka.clone(), Arc::downgrade(&ingest)));
+        let topics = tokio::spawn(look_after_topics(settings.kafka.clone(), more, Arc::downgrade(&ingest)));
         let tasks = [topics, tokio::spawn(tell_warnings(Arc::downgrade(&ingest)))];
         let stopping = Arc::new(AtomicBool::new(false));
         let state = admin::State { ingest: Arc::clone(&ingest), stopping: Arc::clone(&stopping) };
@@ -115,15 +117,15 @@ async fn tell_warnings(ingest: Weak<Ingest>) {
 }
 
 /// Makes the topics that are missing, at the start and whenever one has gone, and tells what is unwise about them.
-async fn look_after_topics(settings: KafkaSettings, ingest: Weak<Ingest>) {
-    let (mut advised, mut problem) = (false, None);
+async fn look_after_topics(settings: KafkaSettings, more: MoreTopics, ingest: Weak<Ingest>) {
+    let (mut advised, mut made, mut problem) = (false, false, None);
     while let Some(state) = ingest.upgrade().map(|ingest| ingest.publisher().health().state()) {
         if state.brokers == 0 {
             tokio::time::sleep(LOOK_FIRST).await;
             continue;
         }
-        if settings.create_topics && !(state.ready && advised) {
-            create_topics(&settings, &mut problem).await;
+        if settings.create_topics && !(state.ready && advised && made) {
+            made = create_topics(&settings, more, &mut problem).await;
         }
         if !advised && (state.ready || !settings.create_topics) {
             advised = advise(&settings).await;
@@ -132,9 +134,12 @@ async fn look_after_topics(settings: KafkaSettings, ingest: Weak<Ingest>) {
     }
 }
 
-/// A problem is told once, and once more when it is another one. Whether brokers answer is told elsewhere.
-async fn create_topics(settings: &KafkaSettings, problem: &mut Option<String>) {
-    match topics::create_missing(settings).await {
+/// Tells whether every topic is there. A problem is told once, and once more when it is another one. Whether brokers
+/// answer is told elsewhere.
+async fn create_topics(settings: &KafkaSettings, more: MoreTopics, problem: &mut Option<String>) -> bool {
+    let made = topics::create_missing(settings, more).await;
+    let is_made = made.is_ok();
+    match made {
         Ok(created) if created.is_empty() => *problem = None,
         Ok(created) => tracing::info!(topics = created.join(", "), "created topics"),
         Err(error @ TopicsError::Unreachable { .. }) => tracing::debug!(%error, "the topics could not be looked at"),
@@ -146,6 +151,7 @@ async fn create_topics(settings: &KafkaSettings, problem: &mut Option<String>) {
             }
         }
     }
+    is_made
 }
 
 /// Tells what is unwise about the topics, and whether they could be looked at.

@@ -31,6 +31,7 @@ pub mod lane;
 mod lanes_by_topic;
 mod ledger;
 mod locked_lane;
+pub mod membership;
 mod memory;
 mod parcel;
 pub mod partition;
@@ -39,6 +40,8 @@ mod prober;
 mod producer;
 pub mod raw;
 pub mod reader;
+pub mod scan;
+pub mod state;
 pub mod topics;
 mod upkeep;
 mod veil;
@@ -68,6 +71,7 @@ use parcel::Parcel;
 use prober::Prober;
 use producer::Producer;
 use ticket::Ticket;
+use topics::MoreTopics;
 use upkeep::Upkeep;
 use vitals::{Ends, Vitals};
 use warm::Warming;
@@ -110,6 +114,8 @@ struct Core {
     shared: Arc<Shared>,
     lanes: Arc<LanesByTopic>,
     prober: Prober,
+    /// Names of topics in the cluster that readiness does not depend on.
+    aside: Vec<String>,
     vitals: Arc<Vitals>,
 }
 
@@ -126,7 +132,7 @@ const NUMBERS_PER_MS_BITS: u32 = 20;
 impl Publisher {
     /// Opens the spool, and starts a producer and the threads that look after both. Kafka need not be
     /// reachable yet. A publisher without a spool remembers nothing of earlier runs: its duplicate window
-    /// is not filled from the topics either. `more_topics` are those that it will write beside the
+    /// is not filled from the topics either. `more` are the topics that it will write beside the
     /// [wanted](topics::wanted) ones.
     ///
     /// # Errors
@@ -135,7 +141,7 @@ impl Publisher {
     pub fn start(
         settings: &KafkaSettings,
         spool: Option<&SpoolSettings>,
-        more_topics: &[&'static TopicInfo],
+        more: MoreTopics,
         window: usize,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, StartError> {
@@ -152,13 +158,16 @@ impl Publisher {
             brokers_answer: AtomicBool::new(false),
             letters: OnceLock::new(),
         });
-        let topics = topics::wanted(settings).chain(more_topics.iter().copied());
-        let watched = names_of(settings, topics.chain(found.rows.iter().map(|row| row.topic)));
+        let is_aside = |topic: &&'static TopicInfo| more.aside.contains(topic);
+        let found_topics = found.rows.iter().map(|row| row.topic).filter(|topic| !is_aside(topic));
+        let needed = topics::wanted(settings).chain(more.needed.iter().copied()).chain(found_topics);
+        let needed = names_of(settings, needed);
+        let aside = names_of(settings, more.aside.iter().copied());
         let lanes = make_lanes(&shared, settings, &found);
         let (prober, vitals) = (Prober::start(settings)?, Arc::new(Vitals::default()));
-        let core = Arc::new(Core { shared, lanes, prober, vitals });
+        let core = Arc::new(Core { shared, lanes, prober, aside, vitals });
         let ledger = core.run_ledger(writer, jobs)?;
-        let health = Health::watch(&core, watched)?;
+        let health = Health::watch(&core, needed)?;
         let upkeep = Upkeep::start(&core)?;
         let warming = Warming::start(settings, spool.map_or(0, |_| window), &core)?;
         Ok(Self { core, health, upkeep, warming, ledger: Some(ledger) })

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Context, output};
-use crate::publish::topics::{self, TopicState};
+use crate::publish::topics::{self, MoreTopics, TopicState};
 
 /// Show the topics wanted and found, or create the missing ones
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ impl Topics {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let settings = context.load()?.settings.kafka;
         if self.create {
-            for name in topics::create_missing(&settings).await? {
+            for name in topics::create_missing(&settings, MoreTopics::default()).await? {
                 output::line(&format!("created {name}"));
             }
         }

@@ -1,5 +1,7 @@
 //! Writing an event as one Kafka record: CloudEvents 1.0 headers and a self-contained JSON value.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -58,6 +60,9 @@ pub struct Record {
     pub topic: &'static TopicInfo,
     /// The Kafka key.
     pub key: String,
+    /// The text whose hash chooses the partition, where that is not the key: records that belong together under keys
+    /// of their own.
+    pub placed_by: Option<Arc<str>>,
     /// The headers.
     pub headers: Headers,
     /// The value.
@@ -72,6 +77,11 @@ impl Record {
     /// The memory that the record's texts take.
     pub fn bytes(&self) -> usize {
         self.key.len() + self.headers.value_bytes() + self.value.len()
+    }
+
+    /// The text whose hash chooses the partition.
+    pub fn place(&self) -> &str {
+        self.placed_by.as_deref().unwrap_or(&self.key)
     }
 }
 
@@ -119,7 +129,8 @@ impl Event<'_> {
             Mode::Binary => (headers, data),
             Mode::Structured => structured(&headers, &data),
         };
-        Ok(Record { topic: info.topic, key, headers, value, kind: Some(info.kind), identity: Some((id, fact_hash)) })
+        let (kind, identity) = (Some(info.kind), Some((id, fact_hash)));
+        Ok(Record { topic: info.topic, key, placed_by: None, headers, value, kind, identity })
     }
 
     /// The CloudEvents attributes, but for the partition key.

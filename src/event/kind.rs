@@ -120,8 +120,11 @@ pub static STATE_TOPIC: TopicInfo = TopicInfo {
     partitions: 12,
     cleanup: Cleanup::Compact,
     max_message_bytes: None,
-    summary: "what was replayed",
+    summary: "what the program has to remember",
 };
+
+/// The same, where topics are asked for as a list.
+pub static STATE_TOPICS: &[&TopicInfo] = &[&STATE_TOPIC];
 
 /// Every kind that exists, in the order in which people should meet them.
 pub static KINDS: [KindInfo; 4] = [

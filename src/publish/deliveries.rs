@@ -111,13 +111,14 @@ impl Deliveries {
     }
 
     /// Why events can not be delivered, if they can not: the client has failed for good, the last outcome of a topic
-    /// was a failure, or, as the caller knows, events are late.
-    pub(super) fn problem(&self, late: bool, now: Instant) -> Option<String> {
+    /// was a failure, or, as the caller knows, events are late. Failures of topics that are `aside` do not count.
+    pub(super) fn problem(&self, late: bool, aside: &[String], now: Instant) -> Option<String> {
         let state = self.lock();
         if let Some((cause, _)) = state.end.as_ref().filter(|(_, at)| !is_over(*at, now)) {
             return Some(format!("events are not delivered: {cause}"));
         }
-        if let Some((topic, (word, _))) = state.failures.iter().find(|(_, (_, at))| !is_over(*at, now)) {
+        let counts = |topic: &String, at: Instant| !is_over(at, now) && !aside.contains(topic);
+        if let Some((topic, (word, _))) = state.failures.iter().find(|(topic, (_, at))| counts(topic, *at)) {
             return Some(format!("events are not delivered to {topic}: {word}"));
         }
         let cause = self.cause.told().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -153,11 +154,11 @@ mod tests {
         let now = Instant::now();
         let deliveries = Deliveries::new(now);
         deliveries.cause().hear("connection refused", now);
-        assert_eq!(deliveries.problem(false, now), None);
-        assert_eq!(deliveries.problem(true, now).unwrap(), "events are not acknowledged: connection refused");
+        assert_eq!(deliveries.problem(false, &[], now), None);
+        assert_eq!(deliveries.problem(true, &[], now).unwrap(), "events are not acknowledged: connection refused");
         deliveries.acknowledged("a");
         deliveries.survey(2, now);
-        assert_eq!(deliveries.problem(true, now).unwrap(), "events are not acknowledged");
+        assert_eq!(deliveries.problem(true, &[], now).unwrap(), "events are not acknowledged");
     }
 
     #[test]
@@ -167,11 +168,12 @@ mod tests {
         deliveries.failed("a", "not allowed".to_owned(), now);
         deliveries.acknowledged("b");
         deliveries.survey(0, now);
-        assert_eq!(deliveries.problem(false, now).unwrap(), "events are not delivered to a: not allowed");
-        assert_eq!(deliveries.problem(false, now + REMEMBERED), None);
+        assert_eq!(deliveries.problem(false, &[], now).unwrap(), "events are not delivered to a: not allowed");
+        assert_eq!(deliveries.problem(false, &["a".to_owned()], now), None, "nothing depends on it");
+        assert_eq!(deliveries.problem(false, &[], now + REMEMBERED), None);
         deliveries.failed("a", "not allowed".to_owned(), now);
         deliveries.acknowledged("a");
-        assert_eq!(deliveries.problem(false, now), None);
+        assert_eq!(deliveries.problem(false, &[], now), None);
     }
 
     #[test]
@@ -182,11 +184,11 @@ mod tests {
         assert!(!deliveries.ended("not allowed", now));
         deliveries.begin_anew(now);
         assert!(!deliveries.ended("not allowed", now), "another client fails in the same way");
-        assert_eq!(deliveries.problem(false, now).unwrap(), "events are not delivered: not allowed");
+        assert_eq!(deliveries.problem(false, &[], now).unwrap(), "events are not delivered: not allowed");
         assert!(deliveries.ended("fenced", now));
         deliveries.acknowledged("a");
         deliveries.survey(0, now);
-        assert_eq!(deliveries.problem(false, now), None);
+        assert_eq!(deliveries.problem(false, &[], now), None);
         assert!(deliveries.ended("fenced", now));
     }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::Core;
 use super::client::StartError;
+use super::prober::Probe;
 use super::vitals::Ends;
 
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -99,8 +100,9 @@ impl Core {
         }
         let (now, deliveries) = (Instant::now(), self.shared.producer.deliveries());
         let silent = self.shared.metrics.lanes_open.get() > 0 && deliveries.silent_for(now) > SILENCE;
-        let late = silent || !self.lanes.topics_later_than(LATE, now).is_empty();
-        match deliveries.problem(late, now) {
+        let is_needed = |topic: &Arc<str>| !self.aside.iter().any(|aside| **aside == **topic);
+        let late = silent || self.lanes.topics_later_than(LATE, now).iter().any(is_needed);
+        match deliveries.problem(late, &self.aside, now) {
             Some(problem) => KafkaState { ready: false, problem: Some(problem), ..state },
             None => state,
         }
@@ -120,9 +122,7 @@ impl Core {
         }
     }
 
-    /// Asks the brokers, and hands on how many partitions the topics have.
-    fn ask(&self, topics: &[String]) -> KafkaState {
-        let probe = self.prober.probe(topics, TIMEOUT);
+    fn note_partitions(&self, probe: &Probe) {
         for (topic, partitions) in &probe.partitions {
             // What the producer could not be told stays news, and is told when the brokers are asked again.
             if self.lanes.is_news(topic, *partitions) && !self.shared.producer.learn(topic, TIMEOUT) {
@@ -130,8 +130,15 @@ impl Core {
             }
             self.lanes.note_partitions(topic, *partitions);
         }
+    }
+
+    /// Asks the brokers, and hands on how many partitions the topics have.
+    fn ask(&self, topics: &[String]) -> KafkaState {
+        let probe = self.prober.probe(topics, TIMEOUT);
+        self.note_partitions(&probe);
         self.shared.brokers_answer.store(probe.brokers > 0, Ordering::Release);
         if probe.brokers > 0 {
+            self.note_partitions(&self.prober.probe(&self.aside, TIMEOUT));
             self.nudge();
         }
         KafkaState { ready: probe.problem.is_none(), brokers: probe.brokers, problem: probe.problem }

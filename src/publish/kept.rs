@@ -99,6 +99,7 @@ impl<'a> KeptRequest<'a> {
         Ok(Record {
             topic,
             key: format!("{}:{id}", self.source_name),
+            placed_by: None,
             headers: Headers::content_type("application/json"),
             value: serde_json::to_vec(&self)?,
             kind: None,

@@ -69,7 +69,7 @@ impl LanesByTopic {
             tracing::error!(topic = topic.suffix, "there is no lane for this topic");
             return parcel.failed(&self.shared.window);
         };
-        let key_hash = parcel.record().map_or(0, |record| partition::key_hash(record.key.as_bytes()));
+        let key_hash = parcel.record().map_or(0, |record| partition::key_hash(record.place().as_bytes()));
         lanes.note_use();
         // The lock is held until the lane has the event, so that a lane that retires gets nothing more.
         let partitions = lanes.read();

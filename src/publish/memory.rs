@@ -71,7 +71,8 @@ mod tests {
 
     fn record(bytes: usize) -> Record {
         let (key, headers) = (String::new(), Headers::default());
-        Record { topic: &DEAD_LETTER_TOPIC, key, headers, value: vec![0; bytes], kind: None, identity: None }
+        let value = vec![0; bytes];
+        Record { topic: &DEAD_LETTER_TOPIC, key, placed_by: None, headers, value, kind: None, identity: None }
     }
 
     #[test]

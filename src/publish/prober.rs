@@ -46,7 +46,9 @@ impl Prober {
                 probe.problem.get_or_insert(problem);
             }
         }
-        self.note_answer(probe.brokers > 0);
+        if !topics.is_empty() {
+            self.note_answer(probe.brokers > 0);
+        }
         probe
     }
 

@@ -150,6 +150,16 @@ impl TopicState {
     }
 }
 
+/// Topics beside those that every service writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MoreTopics {
+    /// Those without which the publisher is not ready.
+    pub needed: &'static [&'static TopicInfo],
+    /// Those that it can do without: they are made and their partitions counted, and whatever is wrong with them, the
+    /// publisher is as ready as before.
+    pub aside: &'static [&'static TopicInfo],
+}
+
 /// The name of a topic in the cluster.
 pub fn full_name(settings: &KafkaSettings, topic: &TopicInfo) -> String {
     format!("{}{}", settings.topic_prefix, topic.suffix)
@@ -251,12 +261,12 @@ pub async fn describe(settings: &KafkaSettings, states: &mut [TopicState]) -> Re
     Ok(())
 }
 
-/// Creates the topics that are wanted and not there, and tells their names.
+/// Creates the topics that are wanted, or more of them, and not there, and tells their names.
 ///
 /// # Errors
 /// When no broker answers, or one of them can not be created.
-pub async fn create_missing(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
-    create_missing_of(settings, wanted(settings).collect()).await
+pub async fn create_missing(settings: &KafkaSettings, more: MoreTopics) -> Result<Vec<String>, TopicsError> {
+    create_missing_of(settings, wanted(settings).chain(more.needed.iter().chain(more.aside).copied()).collect()).await
 }
 
 /// Creates those of some topics that are not there, with as many replicas as there are brokers, three

@@ -102,7 +102,7 @@ impl Core {
     /// Tells once that Kafka takes no events, and once that it takes them again. Lanes without a spool try again with
     /// each event, which alone means nothing.
     fn announce(&self, announced: &mut bool, spooling: i64, now: Instant) {
-        let problem = || self.shared.producer.deliveries().problem(false, now);
+        let problem = || self.shared.producer.deliveries().problem(false, &self.aside, now);
         if spooling > 0 && !*announced {
             *announced = true;
             let cause = problem().unwrap_or_else(|| "events are not acknowledged in time".to_owned());
@@ -158,7 +158,7 @@ impl Core {
             self.replace_producer();
             mending.stuck_after = (mending.stuck_after * 2).min(STUCK_AT_MOST);
         } else if silent_for.is_zero()
-            && deliveries.problem(false, now).is_none()
+            && deliveries.problem(false, &self.aside, now).is_none()
             && self.shared.metrics.lanes_open.get() == 0
         {
             (mending.stuck_after, mending.failed_pause) = (STUCK, FAILED);

@@ -72,6 +72,7 @@ impl Mark {
         Ok(Record {
             topic: &STATE_TOPIC,
             key,
+            placed_by: None,
             headers: Headers::content_type("application/json"),
             value: serde_json::to_vec(&written)?,
             kind: None,
@@ -125,6 +126,7 @@ mod tests {
         Record {
             topic: Kind::CallRecord.info().topic,
             key: "k".to_owned(),
+            placed_by: None,
             headers: Headers::default(),
             value: Vec::new(),
             kind: Some(Kind::CallRecord),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{PATIENCE, ReplayError};
 use crate::event::envelope::Record;
-use crate::event::kind::STATE_TOPIC;
+use crate::event::kind::STATE_TOPICS;
 use crate::publish::ticket::Ticket;
+use crate::publish::topics::MoreTopics;
 use crate::publish::{Origin, Publisher};
 use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::{Metrics, SourceMetrics};
@@ -40,7 +41,8 @@ impl Outlet {
             let metrics = metrics.source(&source.name, source.info.name, source.secrets);
             (source.name.clone(), Arc::new(metrics))
         };
-        let publisher = Publisher::start(&settings.kafka, None, &[&STATE_TOPIC], settings.dedup_window, &metrics)?;
+        let more = MoreTopics { needed: STATE_TOPICS, aside: &[] };
+        let publisher = Publisher::start(&settings.kafka, None, more, settings.dedup_window, &metrics)?;
         // Only then is it known how many partitions the topics have.
         if !publisher.health().wait_until_ready(PATIENCE).await {
             return Err(ReplayError::NotAcknowledged);

@@ -126,6 +126,8 @@ impl<'b> Sealed<'b> {
         let record = Record {
             topic: kind::all_topics().find(|topic| topic.suffix == self.topic)?,
             key: self.key.to_owned(),
+            // The row's hash has placed it already.
+            placed_by: None,
             headers: self.headers.iter().copied().collect(),
             value: self.value.to_owned(),
             kind: if self.kind.is_empty() { None } else { Some(Kind::from_name(self.kind)?) },

@@ -26,7 +26,9 @@ fn guarded() -> KafkaCluster {
 /// The same with all topics.
 async fn guarded_with_topics() -> KafkaCluster {
     let cluster = blocking(guarded);
-    topics::create_missing(&kafka_settings(&cluster.bootstrap_servers(), "")).await.unwrap();
+    topics::create_missing(&kafka_settings(&cluster.bootstrap_servers(), ""), topics::MoreTopics::default())
+        .await
+        .unwrap();
     cluster
 }
 

@@ -44,7 +44,7 @@ impl Administration {
 
     /// Makes every topic, one of them with little room.
     pub(crate) async fn make_topics(&self) {
-        topics::create_missing(&self.settings).await.unwrap();
+        topics::create_missing(&self.settings, topics::MoreTopics::default()).await.unwrap();
         self.set(&self.name(SMALL_TOPIC), "max.message.bytes", &SMALL_TOPIC_BYTES.to_string()).await;
     }
 

@@ -211,6 +211,16 @@ impl TestApp {
     /// Puts records into their topics, as if the service had written them. Tells how long a request would have waited
     /// for that.
     pub(crate) async fn publish(&self, records: impl IntoIterator<Item = Record>) -> Duration {
+        self.publish_as(Policy::Strict, DEADLINE, records).await
+    }
+
+    /// The same, with what happens to records that Kafka does not acknowledge in time.
+    pub(crate) async fn publish_as(
+        &self,
+        policy: Policy,
+        ack_timeout: Duration,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Duration {
         let ingest = &self.app.as_ref().unwrap().ingest;
         let source = ingest.source(SOURCE).unwrap();
         let origin = Origin {
@@ -219,8 +229,8 @@ impl TestApp {
             method: Method::Post,
             remote_addr: None,
             received_at: Time::now(),
-            policy: Policy::Strict,
-            ack_timeout: DEADLINE,
+            policy,
+            ack_timeout,
             metrics: Some(Arc::clone(&source.metrics)),
         };
         let submitted = ingest.publisher().submit(records.into_iter().collect(), &Arc::new(origin));

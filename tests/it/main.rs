@@ -21,6 +21,7 @@ mod logs;
 mod operators;
 mod outage;
 mod pages;
+mod placed;
 mod privacy;
 mod private_numbers;
 mod program;

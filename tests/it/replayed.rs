@@ -41,6 +41,7 @@ fn letter(source: &str, provider: &str, id: &str, body: &Value) -> Record {
     Record {
         topic: &DEAD_LETTER_TOPIC,
         key: format!("{source}:{id}"),
+        placed_by: None,
         headers: Headers::default(),
         value: value.to_string().into_bytes(),
         kind: None,

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Context, LOOK};
 use crate::config::SpoolSettings;
 use crate::publish::Publisher;
+use crate::publish::topics::MoreTopics;
 use crate::spool::{Options, SpoolError, Store};
 use crate::telemetry::metrics::Metrics;
 
@@ -98,7 +99,8 @@ impl Offline {
         drop(open(dir)?);
         let spool = SpoolSettings { dir: dir.to_owned(), ..settings.spool };
         // No webhook comes, so there are no duplicates to remember.
-        let publisher = Publisher::start(&settings.kafka, Some(&spool), &[], 0, &Arc::new(Metrics::new()))?;
+        let publisher =
+            Publisher::start(&settings.kafka, Some(&spool), MoreTopics::default(), 0, &Arc::new(Metrics::new()))?;
         Ok(Self { publisher })
     }
 

@@ -11,6 +11,7 @@ pub(crate) fn row(number: u64, size: usize) -> Row {
     let record = Record {
         topic: Kind::MessageStatus.info().topic,
         key: format!("vonage:abcd1234:{id}"),
+        placed_by: None,
         headers: [("ce_id", identity.to_string().as_str()), ("x-other", "ä")].into_iter().collect(),
         value: vec![b'v'; size],
         kind: Some(Kind::MessageStatus),

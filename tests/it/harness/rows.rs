@@ -22,6 +22,7 @@ pub(crate) fn row(number: u64, size: usize) -> Row {
     let record = Record {
         topic: kind.map_or(&DEAD_LETTER_TOPIC, |kind| kind.info().topic),
         key: format!("vonage:abcd1234:{id}"),
+        placed_by: None,
         headers: [("ce_id", event.to_string().as_str()), ("content-type", "application/json")].into_iter().collect(),
         value: (0..size).map(|at| u8::try_from((at as u64 * 31 + number) % 251).unwrap()).collect(),
         kind,

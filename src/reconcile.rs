@@ -1,0 +1,3 @@
+//! Reconciliation: asking the providers' own APIs what the webhooks did not bring.
+
+pub mod vault;
