@@ -1,0 +1,8 @@
+//! What the webhooks did not bring: the provider's own list is compared with what lies in Kafka, hour by hour.
+//!
+//! The modules in here are the pure heart of it. They do no I/O, wait for nothing and read no clock: whoever sweeps hands them the time,
+//! the provider's rows and what a scan of the topics met, and is told what to ask, what to publish and what to remember.
+//!
+//! * [`window`] is the grid of hours.
+
+pub mod window;
