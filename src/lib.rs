@@ -10,7 +10,7 @@
 //! * [`outbound`] asks the providers' APIs.
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
-//! * [`reconcile`] asks the providers what the webhooks did not bring.
+//! * [`reconcile`] compares with the provider's own list, hour by hour, what the webhooks have brought.
 //! * [`replay`] maps anew what was kept, and publishes what now succeeds.
 //! * [`section`] reads a table of the configuration, and [`settings`] is what it means.
 //! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
