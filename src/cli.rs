@@ -11,6 +11,7 @@ pub mod dev;
 pub mod healthcheck;
 pub mod output;
 pub mod providers;
+pub mod reconcile;
 pub mod replay;
 pub mod schemas;
 pub mod send;
@@ -50,7 +51,8 @@ Examples:
   trunkline check --config my.toml     is my configuration right?
   trunkline serve --config my.toml     run it
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped with a spool that is not empty.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped with a spool that is not empty,
+4 a comparison that left something.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -60,6 +62,7 @@ enum Command {
     Send(send::Send),
     Tail(tail::Tail),
     Replay(replay::Replay),
+    Reconcile(reconcile::Reconcile),
     Topics(topics::Topics),
     Spool(spool::Spool),
     Providers(providers::Providers),
@@ -167,6 +170,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Send(command) => command.run(&context).await,
             Command::Tail(command) => command.run(&context),
             Command::Replay(command) => command.run(&context).await,
+            Command::Reconcile(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Spool(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),

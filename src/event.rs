@@ -54,6 +54,29 @@ pub struct Event<'a> {
     pub leftovers: Leftovers<'a>,
 }
 
+/// By what an event is known, wherever it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventIdentity {
+    /// The Kafka key.
+    pub key: String,
+    /// Its id.
+    pub id: EventId,
+    /// Hash of what may still change of it.
+    pub fact_hash: Option<FactHash>,
+}
+
+impl Event<'_> {
+    /// Fills in what follows from the rest of the event, and tells by what it is known.
+    pub fn identify(&mut self, provider: &str) -> EventIdentity {
+        self.fact.complete();
+        EventIdentity {
+            key: format!("{provider}:{}:{}", self.account_id, self.fact.subject()),
+            id: self.fact.event_id(provider, &self.account_id),
+            fact_hash: self.fact.fact_hash(),
+        }
+    }
+}
+
 /// The time of a fact, and whose word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Occurrence {

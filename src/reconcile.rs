@@ -9,11 +9,18 @@
 //!   only numbers are compared.
 //! * [`compare`] makes the sums of both, and [`table`] shows them to people and programs.
 
+pub mod command;
 pub mod compare;
 pub mod cursor;
+pub mod mapped;
+pub mod outlet;
+pub mod rows;
 pub mod schedule;
 pub mod sought;
+pub mod state;
+pub mod sweep;
 pub mod table;
 pub mod tally;
+pub mod tokens;
 pub mod vault;
 pub mod window;

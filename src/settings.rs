@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,6 +10,8 @@ use secrecy::SecretString;
 
 use crate::event::envelope::Mode;
 use crate::event::privacy::Privacy;
+use crate::outbound::ClientSettings;
+use crate::provider::api::Api;
 use crate::provider::{Provider, ProviderInfo};
 use crate::section::secret::Secret;
 use crate::verify::Doors;
@@ -30,6 +33,8 @@ pub struct Settings {
     pub spool: SpoolSettings,
     /// What comparisons with the providers' own lists have in common.
     pub reconcile: ReconcileSettings,
+    /// How providers' APIs are reached.
+    pub outbound: ClientSettings,
     /// Number of events remembered for telling duplicates; 0 switches that off.
     pub dedup_window: usize,
     /// The integrations.
@@ -103,6 +108,8 @@ pub struct Source {
     pub info: &'static ProviderInfo,
     /// The provider's side of this source.
     pub provider: Box<dyn Provider>,
+    /// The provider's API, where the source has credentials for it.
+    pub api: Option<Arc<dyn Api>>,
     /// What it accepts besides signatures.
     pub doors: Doors,
     /// The account's id, for `trunkline send`.

@@ -97,6 +97,11 @@ impl Proof {
         Self::unsigned(Verification::None, "none", None)
     }
 
+    /// What the provider's own API has told.
+    pub fn of_api(scheme: &'static str, account_id: Option<String>) -> Self {
+        Self { account_id, ..Self::unsigned(Verification::Api, scheme, None) }
+    }
+
     fn unsigned(verification: Verification, scheme: &'static str, secret_index: Option<usize>) -> Self {
         Self { verification, scheme: scheme.into(), secret_index, account_id: None, covered: Covered::Nothing }
     }
@@ -138,6 +143,8 @@ pub enum Verification {
     Token,
     /// Nothing, as the configuration says.
     None,
+    /// We have asked the provider's own API for it, with our credentials.
+    Api,
 }
 
 impl Verification {
@@ -148,6 +155,7 @@ impl Verification {
             Self::SignedPartial => "signed_partial",
             Self::Token => "token",
             Self::None => "none",
+            Self::Api => "api",
         }
     }
 }

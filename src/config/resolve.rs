@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use toml::Table;
+use url::Url;
 
 use super::{Settings, SpoolSettings};
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
+use crate::outbound::ClientSettings;
 use crate::section::Section;
 use crate::section::report::Report;
 
@@ -30,13 +32,14 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Settings {
     let (kafka, ack_timeout_ms) = kafka(root.section("kafka"));
     let spool = spool(root.section("spool"));
     let reconcile = reconcile(root.section("reconcile"), &kafka, &spool);
+    let outbound = outbound(root.section("outbound"));
     let dedup_window = dedup(root.section("dedup"));
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
     let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
     let sources = sources(&mut root, &defaults);
     check_listeners(&root, server.listen, admin_listen);
     root.finish();
-    Settings { server, admin_listen, kafka, spool, reconcile, dedup_window, sources }
+    Settings { server, admin_listen, kafka, spool, reconcile, outbound, dedup_window, sources }
 }
 
 /// What sources have in common, unless they say otherwise.
@@ -52,6 +55,17 @@ fn spool(mut section: Section<'_>) -> SpoolSettings {
     let max_bytes = section.number_or("max_bytes", 1_073_741_824_u64, 1..=i64::MAX);
     section.finish();
     SpoolSettings { dir, max_bytes }
+}
+
+fn outbound(mut section: Section<'_>) -> ClientSettings {
+    section.heading("[outbound]");
+    let proxy: Option<Url> = section.parsed("proxy", "a URL, such as http://proxy.example.com:3128");
+    if proxy.as_ref().is_some_and(|proxy| proxy.scheme() != "http" || proxy.host_str().is_none()) {
+        section.problem("proxy", "has to be the http:// URL of a proxy".to_owned());
+    }
+    let ca_file = section.text("ca_file").map(PathBuf::from);
+    section.finish();
+    ClientSettings { proxy, ca_file }
 }
 
 fn dedup(mut section: Section<'_>) -> usize {

@@ -11,7 +11,7 @@ use super::kind::{Kind, KindInfo, SCHEMA_VERSION, TopicInfo};
 use super::leftovers;
 use super::privacy::Privacy;
 use super::time::Time;
-use super::{Event, Fact, OccurrenceSource};
+use super::{Event, EventIdentity, Fact, OccurrenceSource};
 use crate::json::write;
 
 /// RFC 3986 unreserved characters stay as they are in the account's part of `ce_source`.
@@ -116,13 +116,10 @@ impl Event<'_> {
         mode: Mode,
     ) -> Result<Record, serde_json::Error> {
         let info = self.fact.kind().info();
-        self.fact.complete();
-        let id = self.fact.event_id(origin.provider, &self.account_id);
-        let fact_hash = self.fact.fact_hash();
+        let EventIdentity { key, id, fact_hash } = self.identify(origin.provider);
         self.fact.redact(privacy);
         let mut headers = self.attributes(info, id, fact_hash, origin);
         let data = self.data(info, id, origin, privacy)?;
-        let key = format!("{}:{}:{}", origin.provider, self.account_id, self.fact.subject());
         headers.push("ce_partitionkey", &key);
         headers.push("content-type", "application/json");
         let (headers, value) = match mode {

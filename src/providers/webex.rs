@@ -12,6 +12,7 @@ use crate::section::Section;
 use crate::verify::hmac::{Algorithm, HmacKeys};
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
+mod api;
 mod envelope;
 mod fields;
 mod ids;
@@ -39,7 +40,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/webex.md",
     configure,
     simulations: simulate::SIMULATIONS,
-    streams: &[],
+    streams: api::STREAMS,
 };
 
 /// Webex's side of one source.
@@ -49,9 +50,10 @@ struct Webex {
     region: Option<country::Id>,
 }
 
-fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Configured {
+fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
-    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty(), api: None }
+    let api = api::configure(source.region, section);
+    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty(), api }
 }
 
 impl Verifier for Webex {

@@ -1,13 +1,15 @@
 //! Dead letters: what was authentic and could not be understood, with its bytes.
 
+use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use super::kept::{KeptRequest, Reason};
 use crate::event::envelope::Record;
+use crate::event::id::{EventId, Identity};
 use crate::event::kind::DEAD_LETTER_TOPIC;
 use crate::provider::Fault;
 use crate::request::RawRequest;
-use crate::verify::Verified;
+use crate::verify::{Proof, Verified};
 
 /// Codes of the letters whose body is an event that Kafka refused, and not what the provider sent.
 pub const REFUSED_EVENT: [&str; 2] = ["record_too_large", "record_invalid"];
@@ -42,6 +44,29 @@ pub fn of_verified(
     letter.raw_id = Some(raw_id);
     letter.proof = Some(verified.proof());
     letter.into_record(&DEAD_LETTER_TOPIC, &id)
+}
+
+/// Makes the dead letter of one row that a provider's API has listed. The same row makes the same letter, so that the
+/// duplicate window keeps later readings from writing it again. `raw_id` is the id of the answer.
+///
+/// # Errors
+/// Only if it could not be written as JSON, which its types do not allow.
+pub fn of_row(
+    fault: &Fault<'_>,
+    request: &RawRequest<'_>,
+    proof: &Proof,
+    raw_id: &str,
+    source_name: &str,
+    provider: &str,
+) -> Result<Record, serde_json::Error> {
+    let digest = hex::encode(Sha256::digest(fault.record.as_deref().unwrap_or_default()));
+    let identity = EventId::compute(provider, source_name, "dead.letter", &Identity { id: &digest, x: "", y: "" });
+    let id = identity.to_string();
+    let mut letter = letter(fault, request, &id, source_name, provider);
+    letter.raw_id = Some(raw_id);
+    letter.proof = Some(proof);
+    let record = letter.into_record(&DEAD_LETTER_TOPIC, &id)?;
+    Ok(Record { identity: Some((identity, None)), ..record })
 }
 
 fn letter<'a>(

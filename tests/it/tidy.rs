@@ -66,13 +66,13 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("provider", &["event", "json", "request", "section", "verify"]),
     ("providers", &["event", "json", "provider", "request", "section", "verify"]),
     ("outbound", &["build", "event", "provider", "telemetry"]),
-    ("settings", &["event", "provider", "section", "verify"]),
+    ("settings", &["event", "outbound", "provider", "section", "verify"]),
     ("publish", &["event", "provider", "request", "section", "settings", "spool", "telemetry", "verify"]),
     ("ingest", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("replay", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
-    ("reconcile", &["event", "settings"]),
+    ("reconcile", &["event", "outbound", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("http", &["event", "ingest", "provider", "publish", "request", "settings", "spool", "telemetry"]),
-    ("config", &["event", "provider", "providers", "publish", "section", "settings", "verify"]),
+    ("config", &["event", "outbound", "provider", "providers", "publish", "section", "settings", "verify"]),
     ("app", &["event", "http", "ingest", "publish", "settings", "telemetry"]),
 ];
 

@@ -1,6 +1,7 @@
 //! The integrations: each `[[sources]]`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -63,10 +64,12 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     let reconcile = section.section_if_present("reconcile").map(source_reconcile);
     // The provider decides which other keys there are, so nothing is said of them where it is not known.
     info.inspect(|_| section.finish());
+    let configured = configured?;
     Some(Source {
         name: name?,
         info: info?,
-        provider: configured?.provider,
+        provider: configured.provider,
+        api: configured.api.map(Arc::from),
         doors,
         account_id,
         signature_secret: locks.secrets.first().map(|secret| secret.value.clone()),

@@ -1,6 +1,6 @@
 //! What a body is: call records in some envelope, an event of a call, or nothing for us.
 
-use crate::event::country;
+use crate::event::{Event, country};
 use serde_json::value::RawValue;
 
 use super::record::{self, Surroundings};
@@ -61,6 +61,25 @@ pub(super) fn normalize_record<'r>(request: &'r Verified<'r>, region: Option<cou
     match read(request) {
         Ok(body) => Delivery::new(request, region, out).record(&Candidate::alone(body)),
         Err(fault) => out.fault(fault_of(request, fault)),
+    }
+}
+
+/// Normalises one row that Webex's API has listed, as `product`.
+pub(super) fn normalize_row<'r>(
+    text: &'r str,
+    product: &'static str,
+    configured: Option<&str>,
+    region: Option<country::Id>,
+    out: &mut dyn Sink<'r>,
+) {
+    let parent_account_id = configured.map(|id| ids::organisation(Text::Owned(id.to_owned())));
+    let mapped = match text.starts_with('{') {
+        true => record::map(text, Surroundings { parent_account_id, region }, out),
+        false => Err(Fault::of_request("not_an_object", "a row is no object")),
+    };
+    match mapped {
+        Ok(event) => out.event(Event { product: product.into(), ..event }),
+        Err(fault) => out.fault(Fault { record: Some(text.into()), ..fault }),
     }
 }
 

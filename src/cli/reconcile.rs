@@ -1,0 +1,202 @@
+//! `trunkline reconcile`
+
+use std::process::ExitCode;
+
+use super::tail::line;
+use super::{Context, output};
+use crate::event::envelope::Record;
+use crate::event::time::Time;
+use crate::provider::api::StreamInfo;
+use crate::publish::topics;
+use crate::reconcile::command::{Command, Options, StreamResult};
+use crate::reconcile::compare::Counts;
+use crate::reconcile::schedule::End;
+use crate::reconcile::sweep::Step;
+use crate::reconcile::table::exit::{Exit, RunOutcome, WindowNumbers};
+use crate::reconcile::table::lines::{self, Summary, WindowState};
+use crate::reconcile::table::{CellOutcome, StreamOutcome};
+use crate::settings::Settings;
+
+/// Ask the provider what its webhooks did not bring, and publish it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline reconcile webex-partner                         since as long ago as the provider keeps
+  trunkline reconcile webex-partner --dry-run               what would be published?
+  trunkline reconcile webex-partner --from 2026-02-03T00:00:00Z --to 2026-02-04T00:00:00Z --json
+
+The provider's own list is compared with the topics, hour by hour and account by account. What the topics lack is
+published under the ids that the webhooks would have had. It may run beside `serve`, and writes nothing but events,
+dead letters of rows that can not be understood, and how far it has come: the same command goes on where it was
+interrupted.
+
+Exit codes: 0 all is there; 4 something is left, which is told; 1 it could not do its work; 2 wrong usage.")]
+pub struct Reconcile {
+    /// Name of the source in the configuration
+    source: String,
+    /// Products or streams, separated by commas [default: those of the source]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    product: Vec<String>,
+    /// Compare from this time on: 2026-02-03T12:00:00Z, or a date in UTC
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Time>,
+    /// Compare up to this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<Time>,
+    /// Print each event that would be published, and publish and remember nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Begin anew, although an earlier run was interrupted
+    #[arg(long)]
+    restart: bool,
+    /// Show every account and hour, not only those with something to tell
+    #[arg(long)]
+    all: bool,
+    /// Publish also what the configuration withholds
+    #[arg(long)]
+    publish_missing: bool,
+    /// Publish every row without looking what the topics hold, each under its own id
+    #[arg(long)]
+    without_comparison: bool,
+    /// Print lines of JSON, the last one a summary
+    #[arg(long)]
+    json: bool,
+}
+
+fn time(text: &str) -> Result<Time, String> {
+    let date = || Time::parse_iso(&format!("{text}T00:00:00Z"));
+    Time::parse_iso(text).or_else(date).ok_or_else(|| "a time such as 2026-02-03T12:00:00Z, or a date".to_owned())
+}
+
+impl Reconcile {
+    pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
+        let settings = context.load()?.settings;
+        let command = Command::start(&settings, &self.source, self.options()).await?;
+        let mut outcome = RunOutcome::default();
+        let (mut requests, mut scanned_records, mut seconds) = (0, 0, 0);
+        for stream in command.streams() {
+            let mut result = None;
+            let mut tell = |step: Step<'_>| progress(stream, &step);
+            tokio::select! {
+                compared = command.compare(stream, &mut result, &mut tell) => compared?,
+                _ = tokio::signal::ctrl_c() => outcome.was_interrupted = true,
+            }
+            output::progress("");
+            let Some(result) = result else { break };
+            self.show(&settings, &result)?;
+            note(&mut outcome, &result);
+            requests += result.requests;
+            scanned_records += result.scanned_records;
+            seconds += result.elapsed.as_secs();
+            if outcome.was_interrupted {
+                output::error("interrupted; the same command goes on");
+                break;
+            }
+        }
+        if self.json {
+            let RunOutcome { windows, totals, .. } = outcome;
+            let source_name = &self.source;
+            output::line(&lines::summary(&Summary {
+                source_name,
+                windows,
+                totals,
+                requests,
+                scanned_records,
+                seconds,
+            })?);
+        }
+        Ok(ExitCode::from(Exit::of(&outcome).code()))
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            products: self.product.clone(),
+            from: self.from,
+            to: self.to,
+            dry_run: self.dry_run,
+            restart: self.restart,
+            publish_missing: self.publish_missing,
+            without_comparison: self.without_comparison,
+        }
+    }
+
+    fn show(&self, settings: &Settings, result: &StreamResult) -> anyhow::Result<()> {
+        let cells: Vec<CellOutcome<'_>> = result.cells.iter().map(cell).collect();
+        let topics: Vec<String> =
+            result.stream.kinds.iter().map(|kind| topics::full_name(&settings.kafka, kind.info().topic)).collect();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let outcome = StreamOutcome {
+            source_name: &self.source,
+            stream: result.stream.name,
+            whole: result.whole,
+            windows: result.numbers,
+            topics: if self.without_comparison { &[] } else { &topics },
+            scanned_records: result.scanned_records,
+            cells: &cells,
+            is_dry_run: self.dry_run,
+            tried_until: None,
+        };
+        match self.json {
+            true => self.show_lines(result, &outcome)?,
+            false => outcome.table(self.all).iter().for_each(|line| output::line(line)),
+        }
+        if let Some(error) = &result.error {
+            output::error(&format!("{}: {error}", result.stream.name));
+        }
+        Ok(())
+    }
+
+    fn show_lines(&self, result: &StreamResult, outcome: &StreamOutcome<'_>) -> anyhow::Result<()> {
+        for cell in outcome.shown(self.all) {
+            output::line(&lines::cell(result.stream.name, cell)?);
+        }
+        for (window, end) in &result.windows {
+            let mut counts = Counts::default();
+            let within = result.cells.iter().filter(|((_, hour), _)| hour.contains(window.from()));
+            within.for_each(|(_, cell)| counts += *cell);
+            output::line(&lines::window(result.stream.name, *window, counts, state(end))?);
+        }
+        Ok(())
+    }
+}
+
+fn cell<'c>(((account, hour), counts): (&'c (String, crate::reconcile::window::Window), &Counts)) -> CellOutcome<'c> {
+    CellOutcome { account_id: account, hour: *hour, counts: *counts }
+}
+
+fn state(end: &End) -> WindowState {
+    match end {
+        End::Complete { .. } => WindowState::Complete,
+        End::Open { .. } => WindowState::Open,
+        End::Expired { .. } => WindowState::Expired,
+    }
+}
+
+fn note(outcome: &mut RunOutcome, result: &StreamResult) {
+    let WindowNumbers { complete, open, expired } = result.numbers;
+    outcome.windows.complete += complete;
+    outcome.windows.open += open;
+    outcome.windows.expired += expired;
+    outcome.answered_windows += result.answered_windows;
+    outcome.totals += result.totals();
+    outcome.has_failed |= result.error.is_some();
+}
+
+fn progress(stream: &StreamInfo, step: &Step<'_>) {
+    match step {
+        Step::Asked { windows, of } => {
+            output::progress(&format!("{}: asked about {windows} of {of} windows", stream.name))
+        }
+        Step::Scanning => output::progress(&format!("{}: looking through the topics", stream.name)),
+        Step::Published(rows) => output::progress(&format!("{}: {rows} published", stream.name)),
+        Step::WouldPublish(record) => output::line(&would_publish(record)),
+    }
+}
+
+fn would_publish(record: &Record) -> String {
+    match serde_json::from_slice::<serde_json::Value>(&record.value) {
+        Ok(value) => line::of(line::event_in(&value)),
+        // A number that is greater than this parser's is still valid JSON, and is published as it stands.
+        Err(_) => record.key.clone(),
+    }
+}

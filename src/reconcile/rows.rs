@@ -1,0 +1,200 @@
+//! Rows that a provider has listed, on disk while they are compared: a row a line, in the order of the answers.
+//!
+//! The file has no name, so that nothing of it is left after a crash.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::outbound::Fetched;
+use crate::reconcile::compare::cells::CellNumber;
+
+/// Why rows can not be kept for the comparison.
+#[derive(Debug, Error)]
+pub enum RowsError {
+    /// The disk does not take them.
+    #[error("reconcile.work_dir: {0}")]
+    Disk(#[from] io::Error),
+    /// There are more than may lie there.
+    #[error("the provider lists more than reconcile.max_work_bytes, {0} bytes, at once; ask for less time")]
+    TooMany(u64),
+}
+
+/// Rows that share an answer, and the cell that was asked for, if it was one.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The first one's number.
+    first: u32,
+    /// The answer.
+    pub fetched: Arc<Fetched>,
+    /// Where they count, whatever their own times say.
+    pub cell: Option<CellNumber>,
+}
+
+/// The rows of a comparison.
+#[derive(Debug)]
+pub struct Rows {
+    file: BufWriter<File>,
+    groups: Vec<Group>,
+    count: u32,
+    bytes: u64,
+    most_bytes: u64,
+    error: Option<RowsError>,
+}
+
+impl Rows {
+    /// No rows, in a folder that is made if it is not there.
+    ///
+    /// # Errors
+    /// When the disk does not take a file.
+    pub fn begin(work_dir: &Path, most_bytes: u64) -> Result<Self, RowsError> {
+        std::fs::create_dir_all(work_dir)?;
+        let file = BufWriter::new(tempfile::tempfile_in(work_dir)?);
+        Ok(Self { file, groups: Vec::new(), count: 0, bytes: 0, most_bytes, error: None })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What follows is of this answer.
+    pub fn group(&mut self, fetched: &Arc<Fetched>, cell: Option<CellNumber>) {
+        self.groups.push(Group { first: self.count, fetched: Arc::clone(fetched), cell });
+    }
+
+    /// Adds a row. A failure is told when the rows are read.
+    pub fn push(&mut self, json: &str) {
+        if self.error.is_some() {
+            return;
+        }
+        self.bytes += json.len() as u64 + 1;
+        if self.bytes > self.most_bytes || self.count == u32::MAX {
+            self.error = Some(RowsError::TooMany(self.most_bytes));
+            return;
+        }
+        match self.write(json) {
+            Ok(()) => self.count += 1,
+            Err(error) => self.error = Some(error.into()),
+        }
+    }
+
+    /// A line break inside of a row is white space between its members.
+    fn write(&mut self, json: &str) -> io::Result<()> {
+        if json.contains('\n') {
+            self.file.write_all(json.replace('\n', " ").as_bytes())?;
+        } else {
+            self.file.write_all(json.as_bytes())?;
+        }
+        self.file.write_all(b"\n")
+    }
+
+    /// Reads the rows from one of them on, as often as is needed.
+    ///
+    /// # Errors
+    /// When rows could not be written, or can not be read.
+    pub fn read_from(&mut self, first: u32) -> Result<Reading<'_>, RowsError> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        self.file.flush()?;
+        let mut file = BufReader::new(self.file.get_ref());
+        file.seek(SeekFrom::Start(0))?;
+        let mut reading = Reading { file, groups: &self.groups, number: 0, line: String::new() };
+        while reading.number < first {
+            if !reading.advance()? {
+                break;
+            }
+        }
+        Ok(reading)
+    }
+}
+
+/// Goes through rows.
+#[derive(Debug)]
+pub struct Reading<'r> {
+    file: BufReader<&'r File>,
+    groups: &'r [Group],
+    number: u32,
+    line: String,
+}
+
+impl<'r> Reading<'r> {
+    fn advance(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        let is_there = self.file.read_line(&mut self.line)? > 0;
+        self.number += u32::from(is_there);
+        Ok(is_there)
+    }
+
+    /// The next row's number, text and group.
+    ///
+    /// # Errors
+    /// When it can not be read.
+    pub fn next_row(&mut self) -> Result<Option<(u32, &str, &'r Group)>, RowsError> {
+        let number = self.number;
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let after = self.groups.partition_point(|group| group.first <= number);
+        let group = after.checked_sub(1).and_then(|place| self.groups.get(place));
+        Ok(group.map(|group| (number, self.line.trim_end_matches('\n'), group)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::time::Time;
+
+    fn fetched(raw_id: &str) -> Arc<Fetched> {
+        let at = Time::from_unix_seconds(0).unwrap();
+        Arc::new(Fetched { raw_id: raw_id.to_owned(), at, path: "/rows".to_owned(), query: String::new() })
+    }
+
+    fn all(rows: &mut Rows, first: u32) -> Vec<(u32, String, String)> {
+        let mut reading = rows.read_from(first).unwrap();
+        let mut all = Vec::new();
+        while let Some((number, text, group)) = reading.next_row().unwrap() {
+            all.push((number, text.to_owned(), group.fetched.raw_id.clone()));
+        }
+        all
+    }
+
+    #[test]
+    fn rows_are_read_again_with_their_answers() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rows = Rows::begin(&dir.path().join("work"), 1000).unwrap();
+        rows.group(&fetched("a"), None);
+        rows.push("{\"n\":\n 0}");
+        rows.group(&fetched("empty"), None);
+        rows.group(&fetched("b"), None);
+        rows.push("{\"n\":1}");
+        rows.push("{\"n\":2}");
+        let row = |number, text: &str, raw_id: &str| (number, text.to_owned(), raw_id.to_owned());
+        let expected = [row(0, "{\"n\":  0}", "a"), row(1, "{\"n\":1}", "b"), row(2, "{\"n\":2}", "b")];
+        assert_eq!(all(&mut rows, 0), expected);
+        assert_eq!(all(&mut rows, 1), expected[1..]);
+        rows.push("{\"n\":3}");
+        assert_eq!(all(&mut rows, 3), [row(3, "{\"n\":3}", "b")]);
+        assert_eq!(all(&mut rows, 9), []);
+    }
+
+    #[test]
+    fn there_is_a_bound_and_going_beyond_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rows = Rows::begin(dir.path(), 20).unwrap();
+        rows.group(&fetched("a"), None);
+        (0..5).for_each(|_| rows.push("{\"n\":1}"));
+        assert_eq!(rows.len(), 2);
+        assert!(matches!(rows.read_from(0), Err(RowsError::TooMany(20))));
+    }
+}
