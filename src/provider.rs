@@ -65,6 +65,8 @@ pub struct Configured {
     /// Whether it has what signatures are checked with. If not, the source needs a token in its URL, or says
     /// `verification = "none"`.
     pub proves: bool,
+    /// How the account signs, where the provider leaves a choice, for `trunkline send`.
+    pub signature_method: Option<&'static str>,
 }
 
 impl ProviderInfo {

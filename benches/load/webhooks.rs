@@ -59,7 +59,8 @@ impl Webhook {
             records: self.records,
             shape: String::new(),
         };
-        let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now };
+        let encoding = simulation.encoding();
+        let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now, encoding };
         simulation.request(&signing, &(simulation.bodies)(&seed).remove(0))
     }
 

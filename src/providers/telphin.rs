@@ -56,7 +56,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     section.text("client_id");
     section.secret("client_secret");
     section.text_or("api_url", DEFAULT_API_URL);
-    Configured { provider: Box::new(Telphin { region: source.region }), proves: false }
+    Configured { provider: Box::new(Telphin { region: source.region }), proves: false, signature_method: None }
 }
 
 impl Verifier for Telphin {

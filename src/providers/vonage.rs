@@ -72,7 +72,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         sms_window: Freshness { max_age_s: sms_max_age_s, ..DEFAULT_WINDOW },
         region: source.region,
     };
-    Configured { provider: Box::new(provider), proves }
+    Configured { provider: Box::new(provider), proves, signature_method: Some(sms_method.name()) }
 }
 
 /// The keys of the Reports API are accepted and checked, so that a configuration may hold them already.

@@ -50,7 +50,8 @@ struct Webex {
 
 fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Configured {
     let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
-    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty() }
+    let proves = !source.signature_secrets.is_empty();
+    Configured { provider: Box::new(provider), proves, signature_method: None }
 }
 
 impl Verifier for Webex {

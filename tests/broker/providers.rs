@@ -33,9 +33,11 @@ pub(crate) async fn send(service: &Service, info: &ProviderInfo, simulation: &Si
         shape: String::new(),
     };
     let credentials = Credentials::new(ACCOUNT, SECRET);
+    let encoding = simulation.encoding();
     let mut answers = Vec::new();
     for body in (simulation.bodies)(&seed) {
-        let webhook = simulation.request(&Signing { credentials: &credentials, url: "", now: Time::now() }, &body);
+        let signing = Signing { credentials: &credentials, url: "", now: Time::now(), encoding };
+        let webhook = simulation.request(&signing, &body);
         let token = webhook.url_token.as_ref().map(|token| format!("/{token}")).unwrap_or_default();
         let url = format!("http://{}/webhooks/{}{token}", service.app.webhooks.address, info.name);
         answers.push(post(&service.client, &url, &webhook).await.unwrap());

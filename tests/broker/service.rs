@@ -228,8 +228,10 @@ pub(crate) fn webhook(kind: &str, id: &str, changes: &[(&str, Value)]) -> Signed
 
 /// Signs any body as Vonage does.
 pub(crate) fn sign(body: Vec<u8>) -> SignedRequest {
-    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: Time::now() };
-    (providers::find("vonage").unwrap().simulations[0].sign)(&signing, body)
+    let simulation = &providers::find("vonage").unwrap().simulations[0];
+    let encoding = simulation.encoding();
+    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: Time::now(), encoding };
+    (simulation.sign)(&signing, body)
 }
 
 /// Opens a topic from its beginning, as soon as its partitions have leaders.

@@ -2,7 +2,7 @@
 
 use crate::harness::program::{Finished, Place};
 use crate::harness::webhook::{Webhook, status};
-use crate::harness::{DEAD_LETTER, TestApp};
+use crate::harness::{DEAD_LETTER, RAW, TestApp};
 
 const TOKEN: &str = "the-token-in-the-url";
 
@@ -17,6 +17,11 @@ name = "telphin"
 provider = "telphin"
 account_id = "999"
 url_tokens = ["the-token-in-the-url"]
+[[sources]]
+name = "webex"
+provider = "webex"
+account_id = "partner"
+signature_secrets = ["env:VONAGE_SECRET"]
 "#;
 
 /// A place with the configuration of the service.
@@ -99,4 +104,45 @@ async fn a_slash_at_the_end_of_a_webhook_url_is_as_none() {
     let unread = Webhook::unsigned("not JSON").to(&format!("/webhooks/vonage-unsigned/{TOKEN}/"));
     assert_eq!(app.send(&unread).await.status, 200);
     assert_eq!(app.value(DEAD_LETTER)["request"]["path"], "/webhooks/vonage-unsigned/***");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_sent_by_the_method_that_is_asked_for() {
+    let app = TestApp::start_with(&format!("{SOURCES}[kafka]\nraw_topic = true\n")).await;
+    let place = place(&app);
+    let by_get = ["send", "telphin", "dial-in", "--source", "telphin", "--method", "get"];
+    assert_taken(&place.run(&by_get));
+    assert_eq!(app.value(RAW)["request"]["method"], "GET");
+    let tampered = place.run(&[&by_get[..], &["--tamper"]].concat());
+    assert!(tampered.code == Some(0) && tampered.stdout.starts_with("401"), "{tampered:?}");
+}
+
+#[test]
+fn a_method_that_a_kind_is_not_sent_by_is_refused_with_those_that_it_is() {
+    for (provider, kind, method, possible) in
+        [("vonage", "message-status", "get", "json"), ("telphin", "call", "json", "form, get")]
+    {
+        let finished = Place::new().run(&["send", provider, kind, "--method", method, "--secret", TOKEN]);
+        assert_eq!(finished.code, Some(1));
+        let wanted = format!("--method {method}: {kind} is sent by: {possible}");
+        assert!(finished.stderr.contains(&wanted), "{finished:?}");
+    }
+    let unknown = Place::new().run(&["send", "telphin", "call", "--method", "put", "--secret", TOKEN]);
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("json, form, get"), "{unknown:?}");
+    assert!(Place::new().run(&["send", "--list"]).stdout.contains("; --method form|get"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shape_is_named_by_the_third_word_or_by_its_option() {
+    let app = TestApp::start_with(SOURCES).await;
+    let place = place(&app);
+    let send = |more: &[&str]| place.run(&[&["send", "webex", "cdr"], more, &["--source", "webex"]].concat());
+    for words in [&["camel"][..], &["--shape", "camel"]] {
+        assert_taken(&send(words));
+    }
+    let unknown = send(&["square"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("the shapes of cdr are: items, "), "{unknown:?}");
+    assert_eq!(send(&["camel", "--shape", "items"]).code, Some(2));
+    let shapeless = place.run(&["send", "webex", "telephony", "camel", "--source", "webex"]);
+    assert!(shapeless.stderr.contains("telephony has one shape only"), "{shapeless:?}");
 }

@@ -64,6 +64,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     Some(Source {
         name: name?,
         info: info?,
+        signature_method: configured.as_ref()?.signature_method,
         provider: configured?.provider,
         doors,
         account_id,

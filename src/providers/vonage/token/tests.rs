@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::super::{simulate, sms};
 use super::*;
-use crate::provider::simulate::{Credentials, Signing};
+use crate::provider::simulate::{Credentials, Encoding, Signing};
 use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
 
@@ -261,10 +261,10 @@ fn a_body_that_could_not_be_decoded_is_covered_as_it_came() {
 
 #[test]
 fn the_simulator_signs_what_the_receiver_accepts() {
-    let credentials = |tamper| Credentials { account_id: "a1b2c3d".to_owned(), secret: Some(SECRET.into()), tamper };
+    let credentials = |tamper| Credentials { tamper, ..Credentials::new("a1b2c3d", SECRET) };
     let now = Time::from_unix_seconds(NOW_S).unwrap();
     for (tamper, accepted) in [(false, true), (true, false)] {
-        let signing = Signing { credentials: &credentials(tamper), url: "", now };
+        let signing = Signing { credentials: &credentials(tamper), url: "", now, encoding: Encoding::Json };
         let signed = (simulate::SIMULATIONS[0].sign)(&signing, BODY.to_vec());
         let (_, authorization) = signed.headers.iter().find(|(name, _)| *name == "authorization").unwrap();
         let values = [authorization.as_str()];
