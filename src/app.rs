@@ -54,7 +54,7 @@ impl App {
         let publisher = Publisher::start(&settings.kafka, Some(&settings.spool), &[], settings.dedup_window, &metrics)?;
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
         let topics = tokio::spawn(look_after_topics(settings.kafka.clone(), Arc::downgrade(&ingest)));
-        let tasks = [topics, tokio::spawn(tell_refusals(Arc::downgrade(&ingest)))];
+        let tasks = [topics, tokio::spawn(tell_warnings(Arc::downgrade(&ingest)))];
         let stopping = Arc::new(AtomicBool::new(false));
         let state = admin::State { ingest: Arc::clone(&ingest), stopping: Arc::clone(&stopping) };
         let webhooks = http::serve_webhooks(&settings.server, listener, &ingest)?;
@@ -104,10 +104,11 @@ impl App {
     }
 }
 
-/// Has the log tell of refused webhooks that no later one follows.
-async fn tell_refusals(ingest: Weak<Ingest>) {
+/// Has the log tell of webhooks that no later one of their kind follows.
+async fn tell_warnings(ingest: Weak<Ingest>) {
     while let Some(ingest) = ingest.upgrade() {
-        ingest.metrics().refusals.tell(Instant::now());
+        let metrics = ingest.metrics();
+        [&*metrics.refusals, &metrics.misdirected].into_iter().for_each(|warnings| warnings.tell(Instant::now()));
         drop(ingest);
         tokio::time::sleep(TELL_AGAIN).await;
     }

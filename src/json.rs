@@ -142,6 +142,16 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Reads the texts of these fields as JSON, where they are an object or an array: for providers that put one into a
+    /// parameter.
+    pub fn decode_json(&mut self, names: &[&str]) {
+        for member in self.list.iter_mut().filter(|member| names.contains(&&*member.name)) {
+            if let Some(json) = member.value.json_in_text() {
+                member.value = Value::Json(json);
+            }
+        }
+    }
+
     fn starts_with(&self, name: &str, first: u8) -> bool {
         match self.find(name).map(|member| &member.value) {
             Some(Value::Json(raw)) => raw.get().as_bytes().first() == Some(&first),
@@ -240,6 +250,14 @@ impl<'a> Value<'a> {
         let Self::Json(raw) = self else { return None };
         let text = raw.get();
         matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')).then_some(text)
+    }
+
+    /// The object or array that a field's text is. Text that had to be decoded into a place of its own counts too only
+    /// where it lives as long as the request.
+    fn json_in_text(&self) -> Option<&'a RawValue> {
+        let Self::Field(Cow::Borrowed(text)) = self else { return None };
+        let text = text.trim();
+        text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok())?
     }
 
     /// A number, `true` or `false`.
@@ -424,6 +442,17 @@ mod tests {
         members.settle_nothing();
         assert_eq!(used(), [true, true, true, true, true, false]);
         assert_eq!(members.find("d").unwrap().written().unwrap(), "NA");
+    }
+
+    #[test]
+    fn json_in_a_parameter_is_opened_where_it_is_an_object_or_an_array() {
+        let fields = [("a", r#" {"x":"1"} "#), ("b", r#"{"x":"1"}"#), ("c", "[1,2]"), ("d", "1"), ("e", r#"{"x":"1""#)];
+        let mut members = Members::from_fields(fields.map(|(name, text)| (name.into(), text.into())));
+        members.decode_json(&["a", "c", "d", "e"]);
+        assert_eq!(members.object("a").unwrap().text("x").unwrap(), "1");
+        assert!(members.object("b").is_none(), "it is not asked for");
+        assert_eq!(members.array_len("c"), Some(2));
+        assert_eq!((members.text("d").unwrap(), members.text("e").unwrap()), ("1".into(), r#"{"x":"1""#.into()));
     }
 
     #[test]

@@ -100,6 +100,7 @@ impl Privacy {
     /// Applies the switches to a party.
     pub fn address(&self, address: &mut Address<'_>) {
         self.name(&mut address.name);
+        self.link(&mut address.value);
         if address.kind == AddressKind::Email {
             self.name(&mut address.value);
         }

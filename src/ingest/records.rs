@@ -134,4 +134,8 @@ impl<'r> Sink<'r> for RecordSink<'_> {
     fn reply(&mut self, reply: Reply) {
         self.reply = Some(reply);
     }
+
+    fn misdirected(&mut self, advice: &'static str) {
+        self.metrics.misdirected(&self.active.metrics, advice);
+    }
 }

@@ -16,6 +16,9 @@ pub trait Sink<'r> {
 
     /// Takes what the provider wants to read in the answer, once everything is durable. Most want nothing.
     fn reply(&mut self, reply: Reply);
+
+    /// Takes that the request belongs elsewhere, and what the operator should do about it.
+    fn misdirected(&mut self, advice: &'static str);
 }
 
 /// The body of an answer 200.
@@ -38,6 +41,8 @@ pub struct Normalized<'r> {
     pub unmapped: Vec<&'static str>,
     /// What the answer should say.
     pub reply: Option<Reply>,
+    /// What to do about a request that belongs elsewhere.
+    pub misdirected: Option<&'static str>,
 }
 
 impl<'r> Sink<'r> for Normalized<'r> {
@@ -55,6 +60,10 @@ impl<'r> Sink<'r> for Normalized<'r> {
 
     fn reply(&mut self, reply: Reply) {
         self.reply = Some(reply);
+    }
+
+    fn misdirected(&mut self, advice: &'static str) {
+        self.misdirected = Some(advice);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Vonage: webhooks of the Messages API, signed with a JWT, and of the SMS API, signed by a parameter or not.
+//! Vonage: webhooks of the Messages and Voice APIs, signed with a JWT, and of the SMS API, signed by a parameter or not.
 //!
 //! One URL receives all of them, in both versions of the Messages API; which one it is shows in the shape alone. What
 //! each field means is told in `docs/providers/vonage.md`.
@@ -18,6 +18,7 @@ mod simulate;
 mod sms;
 mod status;
 mod token;
+mod voice;
 mod webhook;
 
 use crate::event::country;

@@ -79,4 +79,6 @@ impl<'r> Sink<'r> for Writer<'_> {
 
     /// Nobody waits for an answer.
     fn reply(&mut self, _reply: Reply) {}
+
+    fn misdirected(&mut self, _advice: &'static str) {}
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::refusals::Refusals;
+use super::warnings::Warnings;
 use crate::build::BUILD;
 use crate::event::kind::{KINDS, Kind};
 use crate::verify::AuthError;
@@ -90,7 +90,9 @@ pub struct Metrics {
     unmapped: Family<Labels, Counter>,
     last_received: Family<Labels, Seconds>,
     /// What the log tells of webhooks that are refused.
-    pub refusals: Arc<Refusals>,
+    pub refusals: Arc<Warnings>,
+    /// What it tells of webhooks that belong elsewhere.
+    pub misdirected: Warnings,
     /// Requests for a source that does not exist.
     pub unknown_source: Counter,
     /// Duration of requests, from the last byte of the head to the answer.
@@ -140,7 +142,7 @@ pub struct SourceMetrics {
     events: [[Counter; 2]; KINDS.len()],
     secret_matches: Vec<Counter>,
     last_received: Seconds,
-    refusals: Arc<Refusals>,
+    refusals: Arc<Warnings>,
 }
 
 impl Default for Metrics {
@@ -163,7 +165,8 @@ impl Metrics {
             secret_matches: Family::default(),
             unmapped: Family::default(),
             last_received: Family::default(),
-            refusals: Arc::default(),
+            refusals: Arc::new(Warnings::new("webhooks are refused", Duration::from_secs(60))),
+            misdirected: Warnings::new("webhooks belong elsewhere", Duration::from_secs(3600)),
             unknown_source: Counter::default(),
             request_duration: seconds(),
             publish_duration: seconds(),
@@ -296,6 +299,11 @@ impl Metrics {
         let labels = vec![("source", source.source.clone()), ("reason", error.code().to_owned())];
         self.unauthenticated.get_or_create(&labels).inc();
         self.refusals.note(&source.source, error.code(), Instant::now());
+    }
+
+    /// Has the log tell a webhook that belongs elsewhere. `advice` comes from a fixed list.
+    pub fn misdirected(&self, source: &SourceMetrics, advice: &'static str) {
+        self.misdirected.note(&source.source, advice, Instant::now());
     }
 
     /// Counts a value that is in no map. `field` is the wire field's name in our code.

@@ -172,6 +172,51 @@ fn the_legs_of_a_call_are_joined_by_its_session() {
     );
 }
 
+/// What the mapping makes of a webhook of Vonage's Voice API.
+fn of_voice(file: &str) -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/vonage");
+    let text = std::fs::read_to_string(folder.join(file).with_extension("events.json")).unwrap();
+    let made: Value = serde_json::from_str(&text).unwrap();
+    made["records"].as_array().unwrap().iter().map(|record| record["value"].clone()).collect()
+}
+
+#[test]
+fn calls_are_joined_from_the_records_of_webhooks_too() {
+    let consumer = Consumer::new();
+    for file in ["call-event+call-record/completed", "call-event+call-record/completed-by-get"] {
+        let records = of_voice(file).into_iter().filter(|event| event["kind"] == "call_record");
+        records.for_each(|record| assert!(consumer.take(&record, "")));
+    }
+    let call = consumer.row(&statement("calls"));
+    assert_eq!(call[2], text("CON-2541d01c-253e-48be-a8e0-000000000001"));
+    assert_eq!(
+        call[3..],
+        [
+            Cell::Integer(2),
+            Cell::Null,
+            text("2026-02-03T12:14:40"),
+            Cell::Integer(14_000),
+            Cell::Integer(1),
+            Cell::Integer(0),
+        ]
+    );
+}
+
+#[test]
+fn an_end_that_tells_a_cause_wins_over_one_that_tells_less_in_whatever_order_they_come() {
+    let ends = ["call-event/busy", "call-event+call-record/completed-after-busy", "call-event/ringing"];
+    let events: Vec<Value> = ends.iter().map(|file| of_voice(file).remove(0)).collect();
+    for order in permutations(&events) {
+        let consumer = Consumer::new();
+        for event in &order {
+            let id = event["event_id"].as_str().unwrap();
+            consumer.0.execute(&statement("event"), params![id, "", event.to_string()]).unwrap();
+        }
+        let ending = consumer.row(&statement("endings"));
+        assert_eq!(ending[3..5], [text("0a1b2c3d4e5f60718293a4b5c6d7e8f9"), text("busy")]);
+    }
+}
+
 #[test]
 fn an_event_without_what_the_state_needs_is_refused_and_can_be_set_aside() {
     let consumer = Consumer::new();

@@ -43,6 +43,8 @@ pub(crate) const SECRET: &str = "the signature secret of vonage-eu";
 
 pub(crate) const STATUS: &str = "message-status.v1";
 pub(crate) const INBOUND: &str = "inbound-message.v1";
+pub(crate) const CALL_EVENT: &str = "call-event.v1";
+pub(crate) const CALL_RECORD: &str = "call-record.v1";
 pub(crate) const DEAD_LETTER: &str = "dead-letter.v1";
 pub(crate) const RAW: &str = "raw.v1";
 pub(crate) const STATE: &str = "state.v1";

@@ -41,3 +41,4 @@ mod spool_store;
 mod spooled;
 mod suspended;
 mod tidy;
+mod voice;

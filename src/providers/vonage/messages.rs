@@ -2,16 +2,14 @@
 
 use crate::event::country;
 
-use super::webhook::Mapping;
+use super::webhook::{Mapping, time};
 use super::{Fault, inbound, status};
 use crate::event::id::is_id;
 use crate::event::message::Channel;
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;
-use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence};
 use crate::json::{Members, Text, number};
-use crate::providers::iso_time;
 
 mod party;
 
@@ -32,7 +30,7 @@ pub(super) struct Mapped<'r> {
 
 /// Maps a body that has the marks of this API. Told by shape: a status has `status`, an inbound message has
 /// `message_type` (v1) or an object `message` (v0.1).
-pub(super) fn map<'r>(members: Members<'r>, region: Option<country::Id>, account_id: String) -> Mapping<'r> {
+pub(super) fn map<'r>(members: Members<'r>, region: Option<country::Id>, account_id: &'r str) -> Mapping<'r> {
     let body = Body { members, region };
     let members = &body.members;
     let mapped = if members.has("status") {
@@ -52,11 +50,6 @@ pub(super) fn map<'r>(members: Members<'r>, region: Option<country::Id>, account
         leftovers: Leftovers { members: body.members, classes: mapped.classes },
     };
     Ok((event, mapped.unmapped))
-}
-
-/// Vonage's documentation writes all times in UTC, a few of them without saying so.
-fn time(text: Text<'_>) -> Option<Time> {
-    iso_time(text.clone()).or_else(|| Time::parse_utc_without_zone(&text))
 }
 
 impl<'r> Body<'r> {

@@ -1,9 +1,12 @@
 //! From a request to its members, and to the product that it is of.
 
-use super::{Fault, Sink, messages, shape, sms};
+use super::shape::{self, Shape};
+use super::{Fault, Sink, messages, sms, voice};
 use crate::event::Event;
 use crate::event::country;
+use crate::event::time::Time;
 use crate::json::{Members, Text};
+use crate::providers::iso_time;
 use crate::request::{MAX_FIELDS, RawRequest};
 use crate::verify::Verified;
 
@@ -12,29 +15,46 @@ pub(super) type Mapping<'r> = Result<(Event<'r>, Vec<&'static str>), Fault<'r>>;
 
 /// Normalises one authentic request.
 pub(super) fn normalize<'r>(request: &'r Verified<'r>, region: Option<country::Id>, out: &mut dyn Sink<'r>) {
-    let account_id = request.proof().account_id.clone().unwrap_or_default();
-    let mapped = read(request.request()).and_then(|told| match told {
-        Told::Json(members) if shape::is_of_messages(&members) => messages::map(members, region, account_id),
-        Told::Json(members) | Told::Fields(members) if shape::is_of_sms(&members) => {
-            sms::map(members, region, account_id)
-        }
-        Told::Json(members) | Told::Fields(members) => {
-            Err(Fault::of_request("unknown_shape", shape::description(&members)))
-        }
-    });
-    match mapped {
-        Ok((event, unmapped)) => {
-            unmapped.into_iter().for_each(|field| out.unmapped(field));
-            out.event(event);
-        }
+    match read(request.request()).and_then(|told| publish(told, request, region, out)) {
+        Ok(()) => {}
         // What the body claims to be encoded with may be wrong, and then its bytes are the webhook.
         Err(_) if request.request().undecodable => out.fault(undecodable()),
         Err(fault) => out.fault(fault),
     }
 }
 
+fn publish<'r>(
+    told: Told<'r>,
+    request: &'r Verified<'r>,
+    region: Option<country::Id>,
+    out: &mut dyn Sink<'r>,
+) -> Result<(), Fault<'r>> {
+    let account_id = request.proof().account_id.as_deref().unwrap_or_default();
+    let shape = shape::of(&told);
+    let members = told.into_members();
+    match shape {
+        Shape::Message => deliver(messages::map(members, region, account_id)?, out),
+        Shape::Sms => deliver(sms::map(members, region, account_id)?, out),
+        Shape::CallEvent => voice::publish(members, request, region, out)?,
+        Shape::CallToAnswer => voice::answer(out),
+        Shape::Unknown => return Err(Fault::of_request("unknown_shape", shape::description(&members))),
+    }
+    Ok(())
+}
+
+/// Hands an event over, and counts the words that are in no map.
+pub(super) fn deliver<'r>((event, unmapped): (Event<'r>, Vec<&'static str>), out: &mut dyn Sink<'r>) {
+    unmapped.into_iter().for_each(|field| out.unmapped(field));
+    out.event(event);
+}
+
 fn undecodable<'r>() -> Fault<'r> {
     Fault::of_request("undecodable_body", "the body's Content-Encoding could not be undone")
+}
+
+/// Vonage's documentation writes all times in UTC, a few of them without saying so.
+pub(super) fn time(text: Text<'_>) -> Option<Time> {
+    iso_time(text.clone()).or_else(|| Time::parse_utc_without_zone(&text))
 }
 
 /// What a request tells, and how.
@@ -46,6 +66,12 @@ pub(super) enum Told<'r> {
 }
 
 impl<'r> Told<'r> {
+    /// Its members, whatever it is told by.
+    pub(super) fn members(&self) -> &Members<'r> {
+        let (Self::Json(members) | Self::Fields(members)) = self;
+        members
+    }
+
     /// Whatever it is told by.
     pub(super) fn into_members(self) -> Members<'r> {
         let (Self::Json(members) | Self::Fields(members)) = self;

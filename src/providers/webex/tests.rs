@@ -315,6 +315,8 @@ impl<'r> Sink<'r> for Counting {
     }
     fn unmapped(&mut self, _: &'static str) {}
     fn reply(&mut self, _: Reply) {}
+
+    fn misdirected(&mut self, _: &'static str) {}
 }
 
 fn count(body: &[u8]) -> Counting {

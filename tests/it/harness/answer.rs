@@ -68,7 +68,10 @@ impl Answer {
             assert!(ALLOWED_HEADERS.contains(&name.as_str()), "the header {name} leaks: {self:?}");
         }
         if self.status == 200 {
-            assert!(self.body.is_empty(), "200 has an empty body: {self:?}");
+            // Vonage reads an answer where it asks what to do with a call.
+            let is_reply = self.body == b"[]" && self.header("content-type") == Some("application/json");
+            assert!(self.body.is_empty() || is_reply, "200 has an empty body: {self:?}");
+            return;
         }
         if self.body.is_empty() {
             return;

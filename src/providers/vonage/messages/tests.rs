@@ -366,7 +366,7 @@ fn what_can_not_be_understood_says_why() {
         ("\"text\"".to_owned(), "invalid_json", None),
         ("{} {}".to_owned(), "invalid_json", None),
         ("{}".to_owned(), "unknown_shape", None),
-        (r#"{"uuid":"1","status":"ringing"}"#.to_owned(), "unknown_shape", None),
+        (r#"{"request_id":"1","status":"completed"}"#.to_owned(), "unknown_shape", None),
         (with(json!({"message_uuid": null})), "missing_id", Some("/message_uuid")),
         (with(json!({"message_uuid": ""})), "missing_id", Some("/message_uuid")),
         (with(json!({"message_uuid": 5})), "missing_id", Some("/message_uuid")),

@@ -4,7 +4,7 @@
 
 use super::super::Fault;
 use super::super::error_codes::{self, Cause};
-use super::super::webhook::Mapping;
+use super::super::webhook::{Mapping, time};
 use super::{ACCOUNT, SIGNATURE};
 use crate::event::address::{Address, AddressRules};
 use crate::event::country;
@@ -14,10 +14,8 @@ use crate::event::leftovers::{Class, Classes, Names};
 use crate::event::message::{Channel, ErrorCategory, InboundMessage, MessageError, MessageStatus, Status};
 use crate::event::money::{self, Money, PriceScope};
 use crate::event::network::Network;
-use crate::event::time::Time;
 use crate::event::{Event, Fact, Leftovers, Occurrence, OccurrenceSource};
 use crate::json::{Member, Members, Text, number};
-use crate::providers::iso_time;
 
 static RECEIPT: Classes = Classes {
     marked: &[("msisdn", Class::Number), ("to", Class::Number), ("scts", Class::Plain)],
@@ -53,7 +51,7 @@ const HOSTS: &[&str] = &["nexmo.com", "vonage.com"];
 const PROOF: [&str; 4] = [SIGNATURE, ACCOUNT, "timestamp", "nonce"];
 
 /// Maps a receipt, which has a `status`, or an inbound message, which has none.
-pub(in super::super) fn map<'r>(members: Members<'r>, region: Option<country::Id>, account_id: String) -> Mapping<'r> {
+pub(in super::super) fn map<'r>(members: Members<'r>, region: Option<country::Id>, account_id: &'r str) -> Mapping<'r> {
     let mut unmapped = Vec::new();
     let (fact, classes) = match members.has("status") {
         true => (receipt(&members, region, &mut unmapped)?, &RECEIPT),
@@ -204,8 +202,7 @@ fn price<'r>(members: &Members<'r>) -> Option<Money<'r>> {
 
 /// The time of the webhook's sending, in UTC without saying so.
 fn occurred(members: &Members<'_>) -> Occurrence {
-    let read = |text: Text<'_>| iso_time(text.clone()).or_else(|| Time::parse_utc_without_zone(&text));
-    match members.read("message-timestamp", read) {
+    match members.read("message-timestamp", time) {
         Some(at) => Occurrence { at: Some(at), source: OccurrenceSource::Push },
         None => Occurrence::by_provider(None),
     }

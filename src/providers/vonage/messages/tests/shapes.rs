@@ -16,12 +16,11 @@ fn webhooks_of_other_products_are_told_by_name() {
         (json!({"request_id": "r", "type": "summary", "status": "completed", "workflow": []}), "Verify"),
         (json!({"dispatch_uuid": "d", "status": "completed"}), "Dispatch"),
         (json!({"type": "member:joined", "conversation_id": "CON-1", "body": {}}), "Conversation"),
-        (json!({"uuid": "1", "conversation_uuid": "CON-1", "status": "ringing"}), "Voice"),
         (json!({"request_id": "r", "request_status": "SUCCESS", "product": "SMS"}), "Reports"),
     ] {
         assert!(message_of(&body).contains(product), "{body}: {}", message_of(&body));
     }
-    assert_eq!(message_of(&json!({"x": 1})), "the request is no webhook of the Messages or SMS API");
+    assert_eq!(message_of(&json!({"x": 1})), "the request is no webhook of the Messages, SMS or Voice API");
     let of_messages = json!({"request_id": "r", "message_uuid": ID, "channel": "sms", "status": "delivered"});
     assert_eq!(event(&of_messages)["message_id"], ID);
 }
