@@ -243,6 +243,12 @@ fn a_token_that_covers_no_query_vouches_for_none() {
     let of_text = hex::encode(Sha256::digest("a=1"));
     assert_eq!(outcome(&of_text, "a=1"), Ok(Verification::Signed));
     assert_eq!(outcome("(absent)", ""), Ok(Verification::SignedPartial), "there is nothing to cover");
+    let of_an_object = hex::encode(Sha256::digest(r#"{"a":"1"}"#));
+    assert_eq!(outcome(&of_an_object, "a=1"), Ok(Verification::Signed));
+    // An object holds one value of each name.
+    for query in ["a=2&a=1", "a=1&a=1", "a=1&b=2"] {
+        assert_eq!(outcome(&of_an_object, query), Err(AuthError::BodyMismatch), "{query}");
+    }
     for (hash, query) in [(&*of_a_body, ""), (&of_a_body, "a=1"), (&of_text, "a=2"), ("(absent)", "a=1"), ("", "a=1")] {
         assert_eq!(outcome(hash, query), Err(AuthError::BodyMismatch), "{hash} {query}");
     }
