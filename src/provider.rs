@@ -55,6 +55,8 @@ pub struct ProviderInfo {
     pub configure: fn(&SourceOptions, &mut Section<'_>) -> Configured,
     /// The webhooks that `trunkline send` can make.
     pub simulations: &'static [Simulation],
+    /// Those that `trunkline dev` proposes: the words behind the provider's name.
+    pub proposals: &'static [&'static str],
 }
 
 /// A provider's side of a source, as the configuration makes it.

@@ -39,6 +39,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/telphin.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    proposals: &["call"],
 };
 
 /// Telphin's side of one source.

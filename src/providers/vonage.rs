@@ -36,11 +36,12 @@ pub static INFO: ProviderInfo = ProviderInfo {
     signs_time: true,
     methods: &[Method::Post, Method::Get],
     max_body_bytes: 10 * 1024 * 1024,
-    kinds: &[Kind::MessageStatus, Kind::InboundMessage],
+    kinds: &[Kind::MessageStatus, Kind::InboundMessage, Kind::CallEvent, Kind::CallRecord],
     example: include_str!("vonage/example.toml"),
     documentation: "docs/providers/vonage.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    proposals: &["message-status", "sms-dlr", "voice call"],
 };
 
 /// Vonage's side of one source.

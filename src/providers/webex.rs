@@ -39,6 +39,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/webex.md",
     configure,
     simulations: simulate::SIMULATIONS,
+    proposals: &["cdr"],
 };
 
 /// Webex's side of one source.

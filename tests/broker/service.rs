@@ -199,8 +199,11 @@ impl Service {
     }
 }
 
+/// Sends a webhook by its method, and tells the answer.
 pub(crate) async fn post(client: &reqwest::Client, url: &str, webhook: &SignedRequest) -> reqwest::Result<u16> {
-    let mut request = client.post(url).body(webhook.body.clone()).timeout(PATIENCE);
+    let query = if webhook.query.is_empty() { String::new() } else { format!("?{}", webhook.query) };
+    let method = reqwest::Method::from_bytes(webhook.method.as_str().as_bytes()).unwrap();
+    let mut request = client.request(method, format!("{url}{query}")).body(webhook.body.clone()).timeout(PATIENCE);
     for (name, value) in &webhook.headers {
         request = request.header(*name, value);
     }

@@ -218,6 +218,18 @@ fn providers_and_their_simulations_have_names_of_their_own() {
     }
 }
 
+#[test]
+fn what_dev_proposes_can_be_sent() {
+    for info in PROVIDERS {
+        assert!(!info.proposals.is_empty(), "{}", info.name);
+        for words in info.proposals {
+            let (kind, shape) = words.split_once(' ').map_or((*words, None), |(kind, shape)| (kind, Some(shape)));
+            let simulation = info.simulation(kind).unwrap_or_else(|| panic!("{words}"));
+            assert!(shape.is_none_or(|shape| simulation.shapes.contains(&shape)), "{words}");
+        }
+    }
+}
+
 /// Any JSON value, not too large.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -1,8 +1,10 @@
 //! `trunkline send`, and the URLs that webhooks are sent to.
 
+use serde_json::{Value, json};
+
 use crate::harness::program::{Finished, Place};
 use crate::harness::webhook::{Webhook, status};
-use crate::harness::{DEAD_LETTER, RAW, TestApp};
+use crate::harness::{CALL_EVENT, CALL_RECORD, DEAD_LETTER, INBOUND, RAW, STATUS, TestApp, value_of};
 
 const TOKEN: &str = "the-token-in-the-url";
 
@@ -22,6 +24,12 @@ name = "webex"
 provider = "webex"
 account_id = "partner"
 signature_secrets = ["env:VONAGE_SECRET"]
+[[sources]]
+name = "vonage-sha256"
+provider = "vonage"
+account_id = "abcd1234"
+signature_secrets = ["env:VONAGE_SECRET"]
+sms_signature_method = "sha256"
 "#;
 
 /// A place with the configuration of the service.
@@ -145,4 +153,48 @@ async fn a_shape_is_named_by_the_third_word_or_by_its_option() {
     assert_eq!(send(&["camel", "--shape", "items"]).code, Some(2));
     let shapeless = place.run(&["send", "webex", "telephony", "camel", "--source", "webex"]);
     assert!(shapeless.stderr.contains("telephony has one shape only"), "{shapeless:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_signed_as_the_configuration_of_the_source_says_by_every_method() {
+    let app = TestApp::start_with(SOURCES).await;
+    let place = place(&app);
+    for kind in ["sms-dlr", "sms-inbound"] {
+        for source in ["vonage-eu", "vonage-sha256", "vonage-unsigned"] {
+            for method in ["get", "form", "json"] {
+                let send = ["send", "vonage", kind, "--source", source, "--method", method];
+                assert_taken(&place.run(&send));
+                let tampered = place.run(&[&send[..], &["--tamper"]].concat());
+                assert!(tampered.code == Some(0) && tampered.stdout.starts_with("401"), "{tampered:?}");
+            }
+        }
+    }
+    for topic in [STATUS, INBOUND] {
+        let mut schemes: Vec<String> = app.records(topic).iter().map(|record| scheme(&value_of(record))).collect();
+        schemes.sort();
+        let each = ["url-token", "vonage-sig-md5hash", "vonage-sig-sha256"];
+        assert_eq!(schemes, each.map(|scheme| vec![scheme; 3]).concat());
+    }
+}
+
+fn scheme(event: &Value) -> String {
+    event["ingest"]["scheme"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_call_is_sent_in_order_and_ends_in_a_record() {
+    let app = TestApp::start_with(SOURCES).await;
+    let place = place(&app);
+    for (method, calls) in [("json", 1), ("get", 2)] {
+        let sent = place.run(&["send", "vonage", "voice", "call", "--source", "vonage-eu", "--method", method]);
+        assert!(sent.code == Some(0) && sent.stdout.contains("4 of 4 taken"), "{sent:?}");
+        assert_eq!(app.records(CALL_RECORD).len(), calls);
+    }
+    let mut events: Vec<Value> = app.records(CALL_EVENT).iter().map(value_of).collect();
+    events.sort_by_key(|event| (event["call_id"].to_string(), event["occurred_at"].to_string()));
+    let told: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(told, ["initiated", "ringing", "answered", "ended"].repeat(2));
+    let record = value_of(&app.records(CALL_RECORD)[0]);
+    assert_eq!((&record["outcome"], &record["talk_ms"]), (&json!("answered"), &json!(30_000)));
+    assert_eq!(record["ingest"]["verification"], "signed");
 }

@@ -8,6 +8,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+mod sms;
+mod voice;
+
 use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulation};
 
 pub(super) const SIMULATIONS: &[Simulation] = &[
@@ -49,6 +52,36 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         shapes: &[],
         bodies: |seed| vec![inbound_v0_1(seed)],
         encodings: &[Encoding::Json],
+        sign,
+    },
+    Simulation {
+        name: "sms-dlr",
+        aliases: &["dlr", "sms-receipt"],
+        summary: "SMS API delivery receipt (delivered)",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![sms::receipt(seed)],
+        encodings: sms::ENCODINGS,
+        sign: sms::sign,
+    },
+    Simulation {
+        name: "sms-inbound",
+        aliases: &["mo"],
+        summary: "SMS API inbound message (a text)",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![sms::inbound(seed)],
+        encodings: sms::ENCODINGS,
+        sign: sms::sign,
+    },
+    Simulation {
+        name: "voice",
+        aliases: &["voice-event"],
+        summary: "Voice API event; `call` is a whole call: started, ringing, answered, completed",
+        record: "",
+        shapes: voice::SHAPES,
+        bodies: voice::bodies,
+        encodings: voice::ENCODINGS,
         sign,
     },
 ];
