@@ -70,6 +70,7 @@ doc: ## builds the documentation, warnings being errors
 	$(call heading,doc)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(CARGO_FLAGS) --no-deps
 
+# Where python3 is missing, the comparison with Vonage's own library says so and is skipped, unless CI is set.
 unit: ## runs the tests that need nothing but cargo
 	$(call heading,unit and in-process tests)
 	$(CARGO) test $(CARGO_FLAGS) --lib --bins --test it -- --test-threads $(TEST_THREADS)

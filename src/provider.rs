@@ -59,6 +59,8 @@ pub struct ProviderInfo {
     pub simulations: &'static [Simulation],
     /// What its API can be asked for; nothing, if none of it is used.
     pub streams: &'static [StreamInfo],
+    /// Those that `trunkline dev` proposes: the words behind the provider's name.
+    pub proposals: &'static [&'static str],
 }
 
 /// A provider's side of a source, as the configuration makes it.
@@ -71,6 +73,8 @@ pub struct Configured {
     pub proves: bool,
     /// The provider's API, where the source has credentials for it.
     pub api: Option<Box<dyn Api>>,
+    /// How the account signs, where the provider leaves a choice, for `trunkline send`.
+    pub signature_method: Option<&'static str>,
 }
 
 impl ProviderInfo {

@@ -116,6 +116,8 @@ pub struct Source {
     pub account_id: Option<String>,
     /// The first signature secret, for `trunkline send`.
     pub signature_secret: Option<SecretString>,
+    /// How the account signs, where the provider leaves a choice, for `trunkline send`.
+    pub signature_method: Option<&'static str>,
     /// Number of signature secrets and URL tokens, for the metric that tells which one matched.
     pub secrets: usize,
     /// The first URL token, for `trunkline send`.

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rdkafka::ClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -35,7 +35,7 @@ struct Floor {
     /// What Trunkline makes of one webhook, for several webhooks.
     records: Vec<Vec<(String, Record)>>,
     requests: AtomicUsize,
-    is_form: bool,
+    has_parameters: bool,
 }
 
 /// One request's records.
@@ -76,7 +76,7 @@ async fn serve(settings: &Settings, webhook: &'static Webhook) -> std::io::Resul
         producer: client::producer_config(&settings.kafka).create_with_context(Deliveries).unwrap(),
         records: (0..RECORDS.div_ceil(webhook.records)).map(|_| records(settings, webhook)).collect(),
         requests: AtomicUsize::new(0),
-        is_form: webhook.is_form(),
+        has_parameters: webhook.has_parameters(),
     });
     let app = move || App::new().app_data(state.clone()).default_service(web::to(receive));
     let mut server = HttpServer::new(app)
@@ -109,14 +109,15 @@ fn records(settings: &Settings, webhook: &Webhook) -> Vec<(String, Record)> {
     records.map(|record| (topics::full_name(&settings.kafka, record.topic), record)).collect()
 }
 
-async fn receive(payload: web::Payload, state: web::Data<Floor>) -> HttpResponse {
+async fn receive(request: HttpRequest, payload: web::Payload, state: web::Data<Floor>) -> HttpResponse {
     let Ok(Ok(body)) = payload.to_bytes_limited(usize::MAX).await else {
         return HttpResponse::BadRequest().finish();
     };
+    let told = if body.is_empty() { request.query_string().as_bytes() } else { &body };
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(&body);
+    mac.update(told);
     black_box(mac.finalize());
-    black_box(parse(&body, state.is_form));
+    black_box(parse(told, state.has_parameters));
     let index = state.requests.fetch_add(1, Ordering::Relaxed) % state.records.len();
     let delivery = state.produce(&state.records[index]);
     delivery.done.notified().await;
@@ -126,10 +127,10 @@ async fn receive(payload: web::Payload, state: web::Data<Floor>) -> HttpResponse
     }
 }
 
-fn parse(body: &[u8], is_form: bool) -> Value {
-    match is_form {
-        true => form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
-        false => serde_json::from_slice(body).unwrap(),
+fn parse(told: &[u8], has_parameters: bool) -> Value {
+    match has_parameters {
+        true => form_urlencoded::parse(told).map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+        false => serde_json::from_slice(told).unwrap(),
     }
 }
 

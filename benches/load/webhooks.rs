@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use trunkline::event::time::Time;
-use trunkline::provider::simulate::{Credentials, Seed, SignedRequest, Signing};
+use trunkline::provider::simulate::{Credentials, Encoding, Seed, SignedRequest, Signing};
 use trunkline::providers;
 
 /// The secret of every source, or the token that ends its URL. It is invented.
@@ -22,18 +22,26 @@ pub(crate) struct Webhook {
     pub(crate) name: &'static str,
     pub(crate) provider: &'static str,
     simulation: &'static str,
+    encoding: Encoding,
     /// Records in a body.
     pub(crate) records: usize,
 }
 
 /// Every sort, in the order of the table.
-pub(crate) static ALL: [Webhook; 5] = [
-    Webhook { name: "vonage-status", provider: "vonage", simulation: "message-status", records: 1 },
-    Webhook { name: "telphin-event", provider: "telphin", simulation: "answer", records: 1 },
-    Webhook { name: "webex-1", provider: "webex", simulation: "cdr", records: 1 },
-    Webhook { name: "webex-10", provider: "webex", simulation: "cdr", records: 10 },
-    Webhook { name: "webex-250", provider: "webex", simulation: "cdr", records: 250 },
+pub(crate) static ALL: [Webhook; 8] = [
+    json("vonage-status", "vonage", "message-status", 1),
+    Webhook { encoding: Encoding::Get, ..json("vonage-sms", "vonage", "sms-dlr", 1) },
+    Webhook { encoding: Encoding::Form, ..json("vonage-sms-form", "vonage", "sms-dlr", 1) },
+    json("vonage-voice", "vonage", "voice", 1),
+    Webhook { encoding: Encoding::Form, ..json("telphin-event", "telphin", "answer", 1) },
+    json("webex-1", "webex", "cdr", 1),
+    json("webex-10", "webex", "cdr", 10),
+    json("webex-250", "webex", "cdr", 250),
 ];
+
+const fn json(name: &'static str, provider: &'static str, simulation: &'static str, records: usize) -> Webhook {
+    Webhook { name, provider, simulation, encoding: Encoding::Json, records }
+}
 
 /// The account of every source. Vonage's signatures name it too.
 const ACCOUNT: &str = "abcd1234";
@@ -59,13 +67,14 @@ impl Webhook {
             records: self.records,
             shape: String::new(),
         };
-        let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now };
+        let encoding = self.encoding;
+        let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now, encoding };
         simulation.request(&signing, &(simulation.bodies)(&seed).remove(0))
     }
 
-    /// Whether bodies are forms instead of JSON.
-    pub(crate) fn is_form(&self) -> bool {
-        self.sign().headers.iter().any(|(_, value)| value == "application/x-www-form-urlencoded")
+    /// Whether it has parameters, in a form or in a query, instead of JSON.
+    pub(crate) fn has_parameters(&self) -> bool {
+        self.encoding != Encoding::Json
     }
 
     /// Whether the records of so many requests fit the producer's queue, which is 64 MiB; more are answered
@@ -74,10 +83,11 @@ impl Webhook {
         self.records * connections <= MAX_RECORDS
     }
 
-    /// Path of the webhook's URL.
-    pub(crate) fn path(&self, signed: &SignedRequest) -> String {
+    /// Path and query of the webhook's URL.
+    fn target(&self, signed: &SignedRequest) -> String {
         let token = signed.url_token.as_ref().map(|token| format!("/{token}")).unwrap_or_default();
-        format!("/webhooks/{}{token}", self.provider)
+        let query = if signed.query.is_empty() { String::new() } else { format!("?{}", signed.query) };
+        format!("/webhooks/{}{token}{query}", self.provider)
     }
 
     /// Makes so many requests, on all processors.
@@ -92,7 +102,8 @@ impl Webhook {
 
     fn request(&self) -> Prepared {
         let signed = self.sign();
-        let request = Request::post(self.path(&signed)).header("host", "127.0.0.1");
+        let builder = Request::builder().method(signed.method.as_str()).uri(self.target(&signed));
+        let request = builder.header("host", "127.0.0.1");
         let request = signed.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
         request.body(Full::new(signed.body.into())).unwrap()
     }

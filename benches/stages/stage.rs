@@ -110,7 +110,8 @@ fn sign(provider: &str, simulation: &str, records: usize) -> SignedRequest {
     let now = Time::parse_iso(MOMENT).unwrap();
     let (id, account_id) = (ID.to_owned(), ACCOUNT.to_owned());
     let seed = Seed { id, account_id: account_id.clone(), now, index: 0, records, shape: String::new() };
-    let signing = Signing { credentials: &Credentials::new(&account_id, SECRET), url: "", now };
+    let encoding = simulation.encoding();
+    let signing = Signing { credentials: &Credentials::new(&account_id, SECRET), url: "", now, encoding };
     simulation.request(&signing, &(simulation.bodies)(&seed).remove(0))
 }
 

@@ -111,11 +111,10 @@ fn explain(app: &App, broker: &str, demos: &[Demo]) {
         output::line(&strong(&format!("{title}: {}", demo.info.verification)));
         output::line(&format!("  webhook  http://{webhooks}/webhooks/{name}-demo"));
         output::line(&format!("  {:<7}  {}", if demo.info.signs { "secret" } else { "token" }, demo.secret));
-        if let Some(first) = demo.info.simulations.first() {
-            let kind = first.name;
-            output::line("  send one as the provider does:");
+        output::line("  send as the provider does:");
+        for words in demo.info.proposals {
             output::line(&format!(
-                "    {program} send {name} {kind} --url http://{webhooks}/webhooks/{name}-demo --secret {}",
+                "    {program} send {name} {words} --url http://{webhooks}/webhooks/{name}-demo --secret {}",
                 demo.secret
             ));
         }

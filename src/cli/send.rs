@@ -5,17 +5,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 use url::Url;
 
-use super::dev::DEMO_ACCOUNT;
+mod change;
+mod target;
+
 use super::output;
-use crate::config::{Settings, Source};
 use crate::event::time::Time;
 use crate::provider::ProviderInfo;
-use crate::provider::simulate::{Credentials, Seed, SignedRequest, Signing, Simulation};
+use crate::provider::simulate::{Credentials, Encoding, Seed, SignedRequest, Signing, Simulation};
 use crate::providers::{self, PROVIDERS};
 use crate::request::Method;
 
@@ -27,6 +27,8 @@ Examples:
   trunkline send vonage message-status --source vonage-eu --config trunkline.toml
   trunkline send vonage message-status --secret SECRET --set status=rejected --set error.title=1130
   trunkline send vonage inbound-message --secret SECRET --count 100 --rate 20
+  trunkline send vonage sms-dlr --secret SECRET --method form
+  trunkline send vonage voice call --secret SECRET
   trunkline send vonage message-status --secret SECRET --tamper
 
 Exit code 0 if every webhook was taken (with --tamper: if every one was refused).")]
@@ -37,6 +39,9 @@ pub struct Send {
     /// Kind of webhook, see --list
     #[arg(required_unless_present = "list")]
     kind: Option<String>,
+    /// Shape of the webhook, for kinds that have several, see --list
+    #[arg(id = "shape-name", value_name = "SHAPE")]
+    third: Option<String>,
     /// List providers and kinds
     #[arg(long)]
     list: bool,
@@ -55,15 +60,18 @@ pub struct Send {
     /// Change a field of the body; a path such as error.title=1130, or := for JSON, such as sms:={}
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
-    /// Send this body as it is, instead of a simulated one
+    /// Send this body instead of a simulated one: JSON, a form or a query, as --method says
     #[arg(long, value_name = "FILE", conflicts_with = "set")]
     file: Option<PathBuf>,
     /// Records in each body, for providers that send batches
     #[arg(long, default_value_t = 1, value_name = "N")]
     records: usize,
-    /// Shape of the body, for providers that use several, see --list
-    #[arg(long, value_name = "SHAPE")]
+    /// The same as the third word
+    #[arg(long, value_name = "SHAPE", conflicts_with = "shape-name")]
     shape: Option<String>,
+    /// How to send it, where the provider may choose [default: the first that --list names]
+    #[arg(long, value_parser = PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)))]
+    method: Option<String>,
     /// How many to send
     #[arg(long, default_value_t = 1, value_name = "N")]
     count: u64,
@@ -75,13 +83,6 @@ pub struct Send {
     tamper: bool,
 }
 
-struct Target {
-    url: String,
-    credentials: Credentials,
-    /// The token of a source that takes unsigned requests, where the provider itself could sign.
-    token: Option<String>,
-}
-
 impl Send {
     pub(super) async fn run(&self, context: &super::Context) -> anyhow::Result<ExitCode> {
         let (Some(provider), Some(kind)) = (&self.provider, &self.kind) else {
@@ -91,15 +92,17 @@ impl Send {
         let info = providers::find(provider)
             .ok_or_else(|| anyhow::anyhow!("{provider:?} is not known; `trunkline send --list` names the providers"))?;
         let simulation = find(info, kind)?;
+        let encoding = self.encoding(simulation)?;
         let target = self.target(info, context)?;
         let client = client(&target.url)?;
         let mut as_wanted = 0;
         let started = Instant::now();
         let mut sent = 0;
         for index in 0..self.count {
-            for body in self.bodies(simulation, &target.credentials, index)? {
+            for body in self.bodies(simulation, encoding, &target.credentials, index)? {
                 self.pace(started, sent).await;
-                let signing = Signing { credentials: &target.credentials, url: &target.url, now: Time::now() };
+                let (credentials, url) = (&target.credentials, target.url.as_str());
+                let signing = Signing { credentials, url, now: Time::now(), encoding };
                 let mut request = (simulation.sign)(&signing, body);
                 request.url_token = request.url_token.or_else(|| target.token.clone());
                 as_wanted += u64::from(self.send(&client, &target.url, request).await?);
@@ -114,49 +117,6 @@ impl Send {
         Ok(if as_wanted == sent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn target(&self, info: &'static ProviderInfo, context: &super::Context) -> anyhow::Result<Target> {
-        if let Some(name) = &self.source {
-            let settings = context.load()?.settings;
-            let source = settings.sources.iter().find(|source| source.name == *name);
-            let source = source.ok_or_else(|| anyhow::anyhow!("the configuration has no source {name:?}"))?;
-            return self.target_of_source(info, &settings, source);
-        }
-        let secret = self.secret.as_ref().map(|written| crate::config::Secret::resolve(written, &context.environment));
-        let secret = secret.transpose().map_err(anyhow::Error::msg)?.map(|secret| secret.value);
-        anyhow::ensure!(secret.is_some(), "--secret or --source is needed; `trunkline dev` prints its secrets");
-        let url = self.url_or(|| format!("http://127.0.0.1:8080/webhooks/{}-demo", info.name));
-        Ok(Target { url, credentials: self.credentials(None, secret), token: None })
-    }
-
-    fn target_of_source(
-        &self,
-        info: &'static ProviderInfo,
-        settings: &Settings,
-        source: &Source,
-    ) -> anyhow::Result<Target> {
-        anyhow::ensure!(source.info.name == info.name, "the source {} is one of {}", source.name, source.info.title);
-        let url = self.url_or(|| format!("{}/webhooks/{}", settings.base_url(), source.name));
-        let secret = if info.signs { &source.signature_secret } else { &source.url_token };
-        let token = source.url_token.as_ref().filter(|_| secret.is_none()).map(|token| self.shown_token(token));
-        Ok(Target { url, credentials: self.credentials(source.account_id.clone(), secret.clone()), token })
-    }
-
-    /// A slash at the end is as none, and a token may have to follow.
-    fn url_or(&self, default: impl FnOnce() -> String) -> String {
-        let url = self.url.clone().unwrap_or_else(default);
-        url.trim_end_matches('/').to_owned()
-    }
-
-    fn shown_token(&self, token: &SecretString) -> String {
-        let wrong = if self.tamper { "-tampered" } else { "" };
-        format!("{}{wrong}", token.expose_secret())
-    }
-
-    fn credentials(&self, account: Option<String>, secret: Option<SecretString>) -> Credentials {
-        let account_id = self.account.clone().or(account).unwrap_or_else(|| DEMO_ACCOUNT.to_owned());
-        Credentials { account_id, secret, tamper: self.tamper }
-    }
-
     /// Keeps to the rate by the time since the start, so that a slow answer is made up for.
     async fn pace(&self, started: Instant, index: u64) {
         if let Some(rate) = self.rate {
@@ -165,8 +125,14 @@ impl Send {
         }
     }
 
-    /// The bodies of one report, in the order in which they are sent.
-    fn bodies(&self, simulation: &Simulation, credentials: &Credentials, index: u64) -> anyhow::Result<Vec<Vec<u8>>> {
+    /// The bodies of one report, written, in the order in which they are sent.
+    fn bodies(
+        &self,
+        simulation: &Simulation,
+        encoding: Encoding,
+        credentials: &Credentials,
+        index: u64,
+    ) -> anyhow::Result<Vec<Vec<u8>>> {
         if let Some(path) = &self.file {
             return Ok(vec![std::fs::read(path).with_context(|| format!("{} can not be read", path.display()))?]);
         }
@@ -182,17 +148,24 @@ impl Send {
         for body in bodies.iter_mut().filter(|_| !self.set.is_empty()) {
             let record = body.pointer_mut(simulation.record);
             let record = record.context("--set changes the default shape only, and a body with a record in it")?;
-            self.set.iter().try_for_each(|change| set(record, change))?;
+            self.set.iter().try_for_each(|change| change::set(record, change))?;
         }
-        Ok(bodies.iter().map(simulation.encode).collect())
+        Ok(bodies.iter().map(|body| encoding.write(body)).collect())
     }
 
     fn shape(&self, simulation: &Simulation) -> anyhow::Result<String> {
-        let Some(shape) = &self.shape else { return Ok(String::new()) };
-        let shapes = simulation.shapes;
-        anyhow::ensure!(!shapes.is_empty(), "--shape: {} has one shape only", simulation.name);
-        anyhow::ensure!(shapes.contains(&shape.as_str()), "--shape: the shapes are: {}", shapes.join(", "));
+        let Some(shape) = self.third.as_ref().or(self.shape.as_ref()) else { return Ok(String::new()) };
+        let (name, shapes) = (simulation.name, simulation.shapes);
+        anyhow::ensure!(!shapes.is_empty(), "{shape:?}: {name} has one shape only");
+        anyhow::ensure!(shapes.contains(&shape.as_str()), "{shape:?}: the shapes of {name} are: {}", shapes.join(", "));
         Ok(shape.clone())
+    }
+
+    fn encoding(&self, simulation: &Simulation) -> anyhow::Result<Encoding> {
+        let Some(method) = &self.method else { return Ok(simulation.encoding()) };
+        let found = simulation.encodings.iter().copied().find(|encoding| encoding.name() == method);
+        let possible = methods(simulation, ", ");
+        found.ok_or_else(|| anyhow::anyhow!("--method {method}: {} is sent by: {possible}", simulation.name))
     }
 
     /// Sends one webhook and tells whether it was answered as wanted.
@@ -237,61 +210,22 @@ fn list() {
                 [] => String::new(),
                 shapes => format!("; --shape {}", shapes.join("|")),
             };
-            let summary = format!("{}{shapes}", simulation.summary);
+            let methods = match simulation.encodings {
+                [] | [_] => String::new(),
+                _ => format!("; --method {}", methods(simulation, "|")),
+            };
+            let summary = format!("{}{methods}{shapes}", simulation.summary);
             rows.push(vec![info.name.to_owned(), simulation.name.to_owned(), summary]);
         }
     }
     output::table(&rows);
 }
 
+fn methods(simulation: &Simulation, between: &str) -> String {
+    simulation.encodings.iter().map(|encoding| encoding.name()).collect::<Vec<_>>().join(between)
+}
+
 fn find(info: &ProviderInfo, kind: &str) -> anyhow::Result<&'static Simulation> {
     let names = || info.simulations.iter().map(|simulation| simulation.name).collect::<Vec<_>>().join(", ");
     info.simulation(kind).ok_or_else(|| anyhow::anyhow!("{} sends no {kind:?}; it sends: {}", info.title, names()))
-}
-
-/// Changes one field. Text stays text, a number stays a number where the new value is one.
-fn set(body: &mut Value, change: &str) -> anyhow::Result<()> {
-    let (path, value) = change.split_once('=').context("--set takes FIELD=VALUE, such as status=rejected")?;
-    let (path, as_json) = path.strip_suffix(':').map_or((path, false), |path| (path, true));
-    let mut place = body;
-    for name in path.split('.') {
-        let object = place
-            .as_object_mut()
-            .with_context(|| format!("--set {path}: {name} is below a value that is no object"))?;
-        place = object.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()));
-    }
-    *place = match (as_json, place.is_number()) {
-        (true, _) => serde_json::from_str(value).with_context(|| format!("--set {path}: {value} is not JSON"))?,
-        (false, true) => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
-        (false, false) => Value::from(value),
-    };
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn fields_are_changed_and_made_by_path() {
-        let mut body = json!({"status": "delivered", "error": {"code": 1300}});
-        for change in [
-            "status=rejected",
-            "error.code=1130",
-            "error.title=1130",
-            "sms:={\"count_total\":\"2\"}",
-            "to=447700900009",
-        ] {
-            set(&mut body, change).unwrap();
-        }
-        assert_eq!(
-            body,
-            json!({"status": "rejected", "error": {"code": 1130, "title": "1130"}, "sms": {"count_total": "2"}, "to": "447700900009"})
-        );
-        assert!(set(&mut body, "status").is_err());
-        assert!(set(&mut body, "status.x=1").is_err());
-        assert!(set(&mut body, "sms:=nonsense").is_err());
-    }
 }

@@ -5,11 +5,14 @@
 
 use std::borrow::Cow;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+
+mod encoding;
 
 use crate::event::time::Time;
 use crate::request::{Method, RawRequest};
+pub use encoding::{Encoding, as_parameter};
 
 /// Something that a provider reports, in one webhook or in several.
 #[derive(Debug)]
@@ -27,16 +30,21 @@ pub struct Simulation {
     pub shapes: &'static [&'static str],
     /// Makes realistic bodies with invented numbers, in the order in which they are sent.
     pub bodies: fn(&Seed) -> Vec<Value>,
-    /// Writes a body as the provider does.
-    pub encode: fn(&Value) -> Vec<u8>,
-    /// Signs any bytes as the provider does.
+    /// The encodings that the provider may use, the first being the default.
+    pub encodings: &'static [Encoding],
+    /// Signs bytes as the provider does, which are written in the encoding of the signing.
     pub sign: fn(&Signing<'_>, Vec<u8>) -> SignedRequest,
 }
 
 impl Simulation {
+    /// The encoding in which it is sent unless another one is asked for.
+    pub fn encoding(&self) -> Encoding {
+        self.encodings.first().copied().unwrap_or(Encoding::Json)
+    }
+
     /// Writes and signs a body.
     pub fn request(&self, signing: &Signing<'_>, body: &Value) -> SignedRequest {
-        (self.sign)(signing, (self.encode)(body))
+        (self.sign)(signing, signing.encoding.write(body))
     }
 }
 
@@ -58,13 +66,15 @@ pub struct Seed {
 }
 
 /// With what to sign.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Credentials {
     /// The account's id at the provider.
     pub account_id: String,
     /// The secret, or the URL token of a provider that signs nothing; absent for a source that checks
     /// nothing.
     pub secret: Option<SecretString>,
+    /// How the account signs, where the provider leaves a choice; else, or for the provider's default, absent.
+    pub signature_method: Option<&'static str>,
     /// Use another secret than the right one.
     pub tamper: bool,
 }
@@ -72,7 +82,14 @@ pub struct Credentials {
 impl Credentials {
     /// Those of an account, signing rightly.
     pub fn new(account_id: &str, secret: &str) -> Self {
-        Self { account_id: account_id.to_owned(), secret: Some(secret.into()), tamper: false }
+        let account_id = account_id.to_owned();
+        Self { account_id, secret: Some(secret.into()), signature_method: None, tamper: false }
+    }
+
+    /// The secret to sign with, or to end the URL with, which is a wrong one for a forger.
+    pub fn key(&self) -> Option<String> {
+        let wrong = if self.tamper { "-tampered" } else { "" };
+        self.secret.as_ref().map(|secret| format!("{}{wrong}", secret.expose_secret()))
     }
 }
 
@@ -85,6 +102,8 @@ pub struct Signing<'s> {
     pub url: &'s str,
     /// When it is signed.
     pub now: Time,
+    /// How the bytes are written.
+    pub encoding: Encoding,
 }
 
 /// A webhook, ready to be sent.
@@ -134,11 +153,6 @@ fn split_url(url: &str) -> (Option<&str>, &str) {
     let path = url.get(host..).and_then(|rest| rest.find('/')).map_or(url.len(), |path| host + path);
     let (before, path) = url.split_at(path);
     ((!before.is_empty()).then_some(before), path)
-}
-
-/// JSON, for the providers that send it.
-pub fn json_bytes(body: &Value) -> Vec<u8> {
-    body.to_string().into_bytes()
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     configure,
     simulations: simulate::SIMULATIONS,
     streams: &[],
+    proposals: &["call"],
 };
 
 /// Telphin's side of one source.
@@ -57,7 +58,12 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     section.text("client_id");
     section.secret("client_secret");
     section.text_or("api_url", DEFAULT_API_URL);
-    Configured { provider: Box::new(Telphin { region: source.region }), proves: false, api: None }
+    Configured {
+        provider: Box::new(Telphin { region: source.region }),
+        proves: false,
+        signature_method: None,
+        api: None,
+    }
 }
 
 impl Verifier for Telphin {

@@ -36,12 +36,13 @@ pub static INFO: ProviderInfo = ProviderInfo {
     signs_time: true,
     methods: &[Method::Post, Method::Get],
     max_body_bytes: 10 * 1024 * 1024,
-    kinds: &[Kind::MessageStatus, Kind::InboundMessage],
+    kinds: &[Kind::MessageStatus, Kind::InboundMessage, Kind::CallEvent, Kind::CallRecord],
     example: include_str!("vonage/example.toml"),
     documentation: "docs/providers/vonage.md",
     configure,
     simulations: simulate::SIMULATIONS,
     streams: &[],
+    proposals: &["message-status", "sms-dlr", "voice call"],
 };
 
 /// Vonage's side of one source.
@@ -74,7 +75,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         sms_window: Freshness { max_age_s: sms_max_age_s, ..DEFAULT_WINDOW },
         region: source.region,
     };
-    Configured { provider: Box::new(provider), proves, api: None }
+    Configured { provider: Box::new(provider), proves, signature_method: Some(sms_method.name()), api: None }
 }
 
 /// The keys of the Reports API are accepted and checked, so that a configuration may hold them already.

@@ -41,6 +41,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     configure,
     simulations: simulate::SIMULATIONS,
     streams: api::STREAMS,
+    proposals: &["cdr"],
 };
 
 /// Webex's side of one source.
@@ -53,7 +54,8 @@ struct Webex {
 fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
     let api = api::configure(source.region, section);
-    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty(), api }
+    let proves = !source.signature_secrets.is_empty();
+    Configured { provider: Box::new(provider), proves, signature_method: None, api }
 }
 
 impl Verifier for Webex {

@@ -35,8 +35,10 @@ fn with_account(info: &ProviderInfo) -> Source {
 }
 
 fn sign(info: &ProviderInfo, body: Vec<u8>) -> SignedRequest {
-    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: now() };
-    (info.simulations[0].sign)(&signing, body)
+    let simulation = &info.simulations[0];
+    let encoding = simulation.encoding();
+    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: now(), encoding };
+    (simulation.sign)(&signing, body)
 }
 
 /// Takes a webhook as the receiver does and hands on what came of the verification.

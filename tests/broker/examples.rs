@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rusqlite::Connection;
 
 use crate::kafka::{ClusterOptions, KafkaCluster};
-use crate::providers::{other_sources, send};
+use crate::providers::{Way, other_sources, send};
 use crate::service::{PATIENCE, Service, blocking, status};
 
 fn root() -> &'static Path {
@@ -82,7 +82,8 @@ async fn consumes(consumer: fn(&str, &Path) -> Command) {
     for (provider, kind) in [("webex", "cdr"), ("telphin", "call")] {
         let info = trunkline::providers::find(provider).unwrap();
         let simulation = info.simulations.iter().find(|simulation| simulation.name == kind).unwrap();
-        assert!(send(&service, info, simulation, 1).await.iter().all(|answer| *answer == 200));
+        let way = Way::with_records(simulation, 1);
+        assert!(send(&service, info, simulation, way).await.iter().all(|answer| *answer == 200));
     }
     blocking(|| disturb(&service));
     let folder = tempfile::tempdir().unwrap();

@@ -199,8 +199,11 @@ impl Service {
     }
 }
 
+/// Sends a webhook by its method, and tells the answer.
 pub(crate) async fn post(client: &reqwest::Client, url: &str, webhook: &SignedRequest) -> reqwest::Result<u16> {
-    let mut request = client.post(url).body(webhook.body.clone()).timeout(PATIENCE);
+    let query = if webhook.query.is_empty() { String::new() } else { format!("?{}", webhook.query) };
+    let method = reqwest::Method::from_bytes(webhook.method.as_str().as_bytes()).unwrap();
+    let mut request = client.request(method, format!("{url}{query}")).body(webhook.body.clone()).timeout(PATIENCE);
     for (name, value) in &webhook.headers {
         request = request.header(*name, value);
     }
@@ -228,8 +231,10 @@ pub(crate) fn webhook(kind: &str, id: &str, changes: &[(&str, Value)]) -> Signed
 
 /// Signs any body as Vonage does.
 pub(crate) fn sign(body: Vec<u8>) -> SignedRequest {
-    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: Time::now() };
-    (providers::find("vonage").unwrap().simulations[0].sign)(&signing, body)
+    let simulation = &providers::find("vonage").unwrap().simulations[0];
+    let encoding = simulation.encoding();
+    let signing = Signing { credentials: &Credentials::new(ACCOUNT, SECRET), url: "", now: Time::now(), encoding };
+    (simulation.sign)(&signing, body)
 }
 
 /// Opens a topic from its beginning, as soon as its partitions have leaders.

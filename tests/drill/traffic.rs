@@ -199,15 +199,10 @@ fn with_status(mut body: Value, status: &str) -> Value {
 
 fn draft(plan: &'static Plan, body: &Value, oversized: Vec<String>) -> Draft {
     let source = &SOURCES[plan.source];
+    let encoding = simulation(source.info(), plan.simulation).encoding();
     let facts = facts(source.provider, body);
     assert!(!facts.is_empty(), "a webhook of {} tells nothing: {body}", source.provider);
-    Draft {
-        source,
-        simulation: plan.simulation,
-        body: (simulation(source.info(), plan.simulation).encode)(body),
-        facts,
-        oversized,
-    }
+    Draft { source, simulation: plan.simulation, body: encoding.write(body), facts, oversized }
 }
 
 /// The facts of a body by the provider's own ids, told without any code of the receiver.
@@ -261,9 +256,11 @@ pub(crate) fn sign(draft: &Draft, tamper: Option<Tamper>) -> SignedRequest {
         _ => Some(SecretString::from(SECRET)),
     };
     let wrong = matches!(tamper, Some(Tamper::WrongSecret));
-    let credentials = Credentials { account_id: draft.source.account_id.to_owned(), secret, tamper: wrong };
-    let signing = Signing { credentials: &credentials, url: "", now: Time::now() };
-    let mut request = (simulation(draft.source.info(), draft.simulation).sign)(&signing, draft.body.clone());
+    let credentials = Credentials { secret, tamper: wrong, ..Credentials::new(draft.source.account_id, SECRET) };
+    let simulation = simulation(draft.source.info(), draft.simulation);
+    let encoding = simulation.encoding();
+    let signing = Signing { credentials: &credentials, url: "", now: Time::now(), encoding };
+    let mut request = (simulation.sign)(&signing, draft.body.clone());
     if matches!(tamper, Some(Tamper::ChangedBody)) {
         request.body.push(b' ');
     }

@@ -232,19 +232,22 @@ fn the_schemas_that_are_written_are_the_published_ones() {
 fn every_provider_of_dev_takes_every_webhook_that_send_can_make() {
     let place = Place::new();
     let (_running, lines) = dev(&place);
+    for line in lines.iter().filter(|line| line.contains(" --secret ")) {
+        let sent = place.run_line(line);
+        assert_done(&sent);
+        assert!(sent.stdout.starts_with("200 OK"), "{line}: {sent:?}");
+    }
     for info in trunkline::providers::PROVIDERS {
         let first = command(&lines, &format!(" send {} ", info.name));
         let (program, rest) = first.split_once(" send ").unwrap();
         let (_, options) = rest.split_once(" --url ").unwrap();
+        // What each shape and encoding becomes is tried without starting a program for each.
         for simulation in info.simulations {
-            for shape in simulation.shapes.iter().map(|shape| format!(" --shape {shape}")).chain([String::new()]) {
-                let line =
-                    format!("{program} send {} {} --url {options}{shape} --records 3", info.name, simulation.name);
-                let sent = place.run_line(&line);
-                assert_done(&sent);
-                assert!(sent.stdout.contains("200 OK"), "{line}: {sent:?}");
-                assert_done(&place.run_line(&format!("{line} --tamper")));
-            }
+            let line = format!("{program} send {} {} --url {options} --records 3", info.name, simulation.name);
+            let sent = place.run_line(&line);
+            assert_done(&sent);
+            assert!(sent.stdout.contains("200 OK"), "{line}: {sent:?}");
+            assert_done(&place.run_line(&format!("{line} --tamper")));
         }
     }
 }

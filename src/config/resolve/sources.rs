@@ -68,6 +68,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     Some(Source {
         name: name?,
         info: info?,
+        signature_method: configured.signature_method,
         provider: configured.provider,
         api: configured.api.map(Arc::from),
         doors,

@@ -1,12 +1,9 @@
 //! Acting as Telphin: realistic parameters with invented numbers, and the token in the URL.
 
-use form_urlencoded::Serializer;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::event::time::Time;
-use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation};
-use crate::request::Method;
+use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulation};
 
 const EXTENSION: &str = "12345*101";
 const EXTENSION_ID: &str = "1000101";
@@ -14,6 +11,9 @@ const DOMAIN: &str = "sipproxy.telphin.ru";
 const PUBLIC_NUMBER: &str = "442079460000";
 const TALK_US: u64 = 30_250_999;
 const RING_US: u64 = 8_100_000;
+
+/// The administrator chooses between POST and GET for each event.
+const ENCODINGS: &[Encoding] = &[Encoding::Form, Encoding::Get];
 
 pub(super) const SIMULATIONS: &[Simulation] = &[
     Simulation {
@@ -23,7 +23,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![dial_in(seed, seed.now)],
-        encode,
+        encodings: ENCODINGS,
         sign,
     },
     Simulation {
@@ -33,7 +33,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![dial_out(seed)],
-        encode,
+        encodings: ENCODINGS,
         sign,
     },
     Simulation {
@@ -43,7 +43,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![answer(seed, seed.now)],
-        encode,
+        encodings: ENCODINGS,
         sign,
     },
     Simulation {
@@ -53,7 +53,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![hangup(seed)],
-        encode,
+        encodings: ENCODINGS,
         sign,
     },
     Simulation {
@@ -63,7 +63,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: call,
-        encode,
+        encodings: ENCODINGS,
         sign,
     },
 ];
@@ -141,27 +141,9 @@ fn microseconds(time: Time) -> String {
     format!("{}000", time.unix_ms())
 }
 
-/// Writes the parameters as `application/x-www-form-urlencoded`. What is not text is written as its
-/// JSON text, and `null` as an empty value.
-pub(super) fn encode(body: &Value) -> Vec<u8> {
-    let mut form = Serializer::new(String::new());
-    for (name, value) in body.as_object().into_iter().flatten() {
-        match value {
-            Value::String(text) => form.append_pair(name, text),
-            Value::Null => form.append_pair(name, ""),
-            other => form.append_pair(name, &other.to_string()),
-        };
-    }
-    form.finish().into_bytes()
-}
-
 /// Telphin signs nothing: the secret ends the URL that was entered there.
-fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
-    let credentials = signing.credentials;
-    let wrong = if credentials.tamper { "-tampered" } else { "" };
-    let url_token = credentials.secret.as_ref().map(|secret| format!("{}{wrong}", secret.expose_secret()));
-    let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-    SignedRequest { method: Method::Post, url_token, query: String::new(), headers, body }
+fn sign(signing: &Signing<'_>, bytes: Vec<u8>) -> SignedRequest {
+    SignedRequest { url_token: signing.credentials.key(), ..signing.encoding.request(bytes) }
 }
 
 #[cfg(test)]
@@ -193,20 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn values_of_any_type_become_form_text() {
-        let body = json!({"a": "x y&+", "b": null, "c": 1, "d": [true], "é": "*"});
-        assert_eq!(encode(&body), b"a=x+y%26%2B&b=&c=1&d=%5Btrue%5D&%C3%A9=*");
-        assert_eq!(encode(&json!(["a"])), b"");
-    }
-
-    #[test]
     fn the_secret_ends_the_url() {
         for (tamper, token) in [(false, "a-secret-token"), (true, "a-secret-token-tampered")] {
-            let secret = Some("a-secret-token".into());
-            let credentials = Credentials { account_id: "999".to_owned(), secret, tamper };
-            let signing = Signing { credentials: &credentials, url: "", now: seed().now };
-            let request = sign(&signing, b"a=1".to_vec());
-            assert_eq!(request.url_token.as_deref(), Some(token));
+            let credentials = Credentials { tamper, ..Credentials::new("999", "a-secret-token") };
+            for encoding in ENCODINGS {
+                let signing = Signing { credentials: &credentials, url: "", now: seed().now, encoding: *encoding };
+                let request = sign(&signing, b"a=1".to_vec());
+                assert_eq!(request.url_token.as_deref(), Some(token));
+            }
         }
     }
 }

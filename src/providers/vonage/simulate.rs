@@ -1,14 +1,17 @@
 //! Acting as Vonage: realistic bodies, and the JWT written out by hand.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation, json_bytes};
-use crate::request::Method;
+mod sms;
+mod voice;
+
+use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulation};
 
 pub(super) const SIMULATIONS: &[Simulation] = &[
     Simulation {
@@ -18,7 +21,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![status_v1(seed)],
-        encode: json_bytes,
+        encodings: &[Encoding::Json],
         sign,
     },
     Simulation {
@@ -28,7 +31,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![status_v0_1(seed)],
-        encode: json_bytes,
+        encodings: &[Encoding::Json],
         sign,
     },
     Simulation {
@@ -38,7 +41,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![inbound_v1(seed)],
-        encode: json_bytes,
+        encodings: &[Encoding::Json],
         sign,
     },
     Simulation {
@@ -48,7 +51,37 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "",
         shapes: &[],
         bodies: |seed| vec![inbound_v0_1(seed)],
-        encode: json_bytes,
+        encodings: &[Encoding::Json],
+        sign,
+    },
+    Simulation {
+        name: "sms-dlr",
+        aliases: &["dlr", "sms-receipt"],
+        summary: "SMS API delivery receipt (delivered)",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![sms::receipt(seed)],
+        encodings: sms::ENCODINGS,
+        sign: sms::sign,
+    },
+    Simulation {
+        name: "sms-inbound",
+        aliases: &["mo"],
+        summary: "SMS API inbound message (a text)",
+        record: "",
+        shapes: &[],
+        bodies: |seed| vec![sms::inbound(seed)],
+        encodings: sms::ENCODINGS,
+        sign: sms::sign,
+    },
+    Simulation {
+        name: "voice",
+        aliases: &["voice-event"],
+        summary: "Voice API event; `call` is a whole call: started, ringing, answered, completed",
+        record: "",
+        shapes: voice::SHAPES,
+        bodies: voice::bodies,
+        encodings: voice::ENCODINGS,
         sign,
     },
 ];
@@ -106,23 +139,30 @@ fn inbound_v0_1(seed: &Seed) -> Value {
     })
 }
 
-/// Signs as Vonage does: HS256, with the SHA-256 of the body in `payload_hash`.
-fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
-    let credentials = signing.credentials;
-    let mut headers = vec![("content-type", "application/json".to_owned())];
-    if let Some(secret) = &credentials.secret {
-        let wrong = if credentials.tamper { "-tampered" } else { "" };
-        let key = format!("{}{wrong}", secret.expose_secret());
+/// Signs as Vonage does: HS256, with the SHA-256 of the payload in `payload_hash`.
+fn sign(signing: &Signing<'_>, bytes: Vec<u8>) -> SignedRequest {
+    let token = signing.credentials.key().map(|key| {
         let claims = json!({
             "iat": signing.now.unix_seconds(),
             "jti": uuid::Uuid::new_v4().to_string(),
             "iss": "Vonage",
-            "payload_hash": hex::encode(Sha256::digest(&body)),
-            "api_key": credentials.account_id,
+            "payload_hash": hex::encode(Sha256::digest(payload(signing.encoding, &bytes))),
+            "api_key": signing.credentials.account_id,
         });
-        headers.push(("authorization", format!("Bearer {}", sign_claims(&key, &claims))));
+        ("authorization", format!("Bearer {}", sign_claims(&key, &claims)))
+    });
+    let mut request = signing.encoding.request(bytes);
+    request.headers.extend(token);
+    request
+}
+
+/// What is hashed: the body as it is, or the parameters of a query as a compact JSON object in the order sent (the
+/// vendor's support article on signed webhooks by GET).
+fn payload(encoding: Encoding, bytes: &[u8]) -> Cow<'_, [u8]> {
+    match encoding.read(bytes) {
+        Some(parameters) if encoding == Encoding::Get => Value::Object(parameters).to_string().into_bytes().into(),
+        _ => bytes.into(),
     }
-    SignedRequest { method: Method::Post, url_token: None, query: String::new(), headers, body }
 }
 
 /// A compact JWS by RFC 7515 section 3.1: header, payload and signature, each in base64url.

@@ -25,6 +25,10 @@ const ACCOUNT: &str = "api-key";
 pub(super) fn check(vonage: &Vonage, request: &RawRequest<'_>) -> Result<Option<Proof>, AuthError> {
     let Ok(members) = webhook::read(request).map(Told::into_members) else { return Ok(None) };
     let account_id = members.text_or_number(ACCOUNT).filter(|_| shape::is_of_sms(&members));
+    // Two can not both be meant, and the other one would be a parameter that nobody signed.
+    if members.iter().filter(|member| member.name == SIGNATURE).count() > 1 {
+        return Err(AuthError::MalformedSignature);
+    }
     let Some(sig) = members.text(SIGNATURE) else { return check_account(vonage, account_id.as_deref()).map(|()| None) };
     let others = members.iter().filter(|member| member.name != SIGNATURE);
     let signed: Vec<_> = others.map(|member| (member.name.clone(), as_signed(&member.value))).collect();

@@ -3,14 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::event::time::Time;
-use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation, json_bytes};
-use crate::request::Method;
+use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulation};
 
 mod call;
 
@@ -22,7 +20,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "/items/0",
         shapes: &["items", "envelope", "envelope-array", "array", "records", "relay", "camel"],
         bodies: |seed| vec![delivery(seed)],
-        encode: json_bytes,
+        encodings: &[Encoding::Json],
         sign,
     },
     Simulation {
@@ -32,7 +30,7 @@ pub(super) const SIMULATIONS: &[Simulation] = &[
         record: "/data",
         shapes: &[],
         bodies: telephony,
-        encode: json_bytes,
+        encodings: &[Encoding::Json],
         sign,
     },
 ];
@@ -162,17 +160,15 @@ fn telephony_event(seed: &Seed, (event, sort, state, age_s): (&str, &str, &str, 
 
 /// Signs as Webex does: HMAC-SHA1 over the body, 40 hexadecimal digits.
 fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
-    let credentials = signing.credentials;
-    let mut headers = vec![("content-type", "application/json".to_owned())];
-    if let Some(secret) = &credentials.secret {
-        let wrong = if credentials.tamper { "-tampered" } else { "" };
-        let key = format!("{}{wrong}", secret.expose_secret());
+    let signature = signing.credentials.key().map(|key| {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104)")]
         let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("HMAC takes any key");
         mac.update(&body);
-        headers.push(("x-spark-signature", hex::encode(mac.finalize().into_bytes())));
-    }
-    SignedRequest { method: Method::Post, url_token: None, query: String::new(), headers, body }
+        ("x-spark-signature", hex::encode(mac.finalize().into_bytes()))
+    });
+    let mut request = signing.encoding.request(body);
+    request.headers.extend(signature);
+    request
 }
 
 #[cfg(test)]

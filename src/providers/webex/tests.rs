@@ -7,7 +7,7 @@ use crate::config;
 use crate::event::envelope::{Ingest, Mode, Reception};
 use crate::event::privacy::{NamePolicy, NumberPolicy, Privacy, TextPolicy};
 use crate::event::time::Time;
-use crate::provider::simulate::{Credentials, Seed, Signing};
+use crate::provider::simulate::{Credentials, Encoding, Seed, Signing};
 use crate::provider::{Fault, Normalized, Reply, Sink};
 use crate::request::{Method, RawRequest};
 use crate::verify;
@@ -130,7 +130,8 @@ fn simulated_events_of_a_call_tell_its_course() {
 fn a_simulated_signature_is_genuine_and_a_tampered_one_is_not() {
     let signed = |tamper| {
         let credentials = Credentials { tamper, ..Credentials::new("", "somesupersecretphrase") };
-        let signing = Signing { credentials: &credentials, url: "", now: Time::parse_iso(NOW).unwrap() };
+        let now = Time::parse_iso(NOW).unwrap();
+        let signing = Signing { credentials: &credentials, url: "", now, encoding: Encoding::Json };
         (INFO.simulations[0].sign)(&signing, b"{}".to_vec())
     };
     let signature = "0c104fa6e4ee681f78dd96a5af97e9e01837115e".to_owned();

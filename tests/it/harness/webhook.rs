@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use trunkline::event::time::Time;
 use trunkline::provider::ProviderInfo;
-use trunkline::provider::simulate::{Credentials, Seed, Signing};
+use trunkline::provider::simulate::{Credentials, Encoding, Seed, Signing};
 use trunkline::providers;
 
 use super::{ACCOUNT, SECRET, SOURCE};
@@ -34,7 +34,7 @@ impl Webhook {
 
     /// Any bytes, signed with anything at any time.
     pub(crate) fn signed_by(credentials: &Credentials, now: Time, body: impl Into<Vec<u8>>) -> Self {
-        let signing = Signing { credentials, url: "", now };
+        let signing = Signing { credentials, url: "", now, encoding: Encoding::Json };
         let signed = (vonage().simulations[0].sign)(&signing, body.into());
         let headers = signed.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { method: "POST", path: format!("/webhooks/{SOURCE}"), headers, body: signed.body }
@@ -125,7 +125,7 @@ pub(crate) fn chunk_of(bytes: &[u8]) -> Vec<u8> {
 
 /// What "vonage-eu" signs with.
 pub(crate) fn credentials() -> Credentials {
-    Credentials { account_id: ACCOUNT.to_owned(), secret: Some(SECRET.into()), tamper: false }
+    Credentials::new(ACCOUNT, SECRET)
 }
 
 /// A status that is signed so many seconds ahead of the clock.

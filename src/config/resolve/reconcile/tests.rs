@@ -122,5 +122,8 @@ fn a_source_is_told_that_nothing_is_compared_yet() {
     let loaded = load_with(&format!("{SOURCE}[sources.reconcile]\n"), &[]).unwrap();
     let told: Vec<(&str, &str)> =
         loaded.warnings.iter().map(|warning| (warning.key.as_str(), warning.message.as_str())).collect();
-    assert_eq!(told, [("sources.0.reconcile", "is for `trunkline reconcile`: this version compares nothing by schedule yet")]);
+    assert_eq!(
+        told,
+        [("sources.0.reconcile", "is for `trunkline reconcile`: this version compares nothing by schedule yet")]
+    );
 }

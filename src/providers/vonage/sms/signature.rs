@@ -19,6 +19,13 @@ pub(in crate::providers::vonage) enum Method {
     Hmac(Algorithm),
 }
 
+impl Method {
+    /// Its name.
+    pub(in crate::providers::vonage) fn name(self) -> &'static str {
+        METHODS.iter().find(|(_, method)| *method == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// The methods by their names in the configuration and in `ingest.scheme`; the first is the default.
 pub(in crate::providers::vonage) const METHODS: &[(&str, Method)] = &[
     ("md5hash", Method::Md5Hash),
@@ -47,7 +54,7 @@ impl Keys {
 
     /// The method's name.
     pub(super) fn method(&self) -> &'static str {
-        METHODS.iter().find(|(_, method)| *method == self.method).map_or("", |(name, _)| name)
+        self.method.name()
     }
 
     /// The place of the secret that makes this signature over the parameters, if one does.

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::super::{simulate, sms};
 use super::*;
-use crate::provider::simulate::{Credentials, Signing};
+use crate::provider::simulate::{Credentials, Encoding, Signing};
 use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
 
@@ -243,6 +243,12 @@ fn a_token_that_covers_no_query_vouches_for_none() {
     let of_text = hex::encode(Sha256::digest("a=1"));
     assert_eq!(outcome(&of_text, "a=1"), Ok(Verification::Signed));
     assert_eq!(outcome("(absent)", ""), Ok(Verification::SignedPartial), "there is nothing to cover");
+    let of_an_object = hex::encode(Sha256::digest(r#"{"a":"1"}"#));
+    assert_eq!(outcome(&of_an_object, "a=1"), Ok(Verification::Signed));
+    // An object holds one value of each name.
+    for query in ["a=2&a=1", "a=1&a=1", "a=1&b=2"] {
+        assert_eq!(outcome(&of_an_object, query), Err(AuthError::BodyMismatch), "{query}");
+    }
     for (hash, query) in [(&*of_a_body, ""), (&of_a_body, "a=1"), (&of_text, "a=2"), ("(absent)", "a=1"), ("", "a=1")] {
         assert_eq!(outcome(hash, query), Err(AuthError::BodyMismatch), "{hash} {query}");
     }
@@ -261,10 +267,10 @@ fn a_body_that_could_not_be_decoded_is_covered_as_it_came() {
 
 #[test]
 fn the_simulator_signs_what_the_receiver_accepts() {
-    let credentials = |tamper| Credentials { account_id: "a1b2c3d".to_owned(), secret: Some(SECRET.into()), tamper };
+    let credentials = |tamper| Credentials { tamper, ..Credentials::new("a1b2c3d", SECRET) };
     let now = Time::from_unix_seconds(NOW_S).unwrap();
     for (tamper, accepted) in [(false, true), (true, false)] {
-        let signing = Signing { credentials: &credentials(tamper), url: "", now };
+        let signing = Signing { credentials: &credentials(tamper), url: "", now, encoding: Encoding::Json };
         let signed = (simulate::SIMULATIONS[0].sign)(&signing, BODY.to_vec());
         let (_, authorization) = signed.headers.iter().find(|(name, _)| *name == "authorization").unwrap();
         let values = [authorization.as_str()];
