@@ -225,7 +225,8 @@ fn fill(cluster: &KafkaCluster, records: usize, structured: bool) {
             (data.clone(), headers.insert(Header { key: "ce_facthash", value: Some(&hash) }))
         };
         loop {
-            let record = BaseRecord::to(RECORDS).partition(number as i32 % 12).key(&key).payload(&payload);
+            let record =
+                BaseRecord::to(RECORDS).partition(i32::try_from(number % 12).unwrap()).key(&key).payload(&payload);
             if producer.send(record.headers(headers.clone())).is_ok() {
                 break;
             }

@@ -1,15 +1,21 @@
 //! Records that belong together under keys of their own lie in one partition.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline::event::envelope::Record;
 use trunkline::event::headers::Headers;
-use trunkline::event::kind::DEAD_LETTER_TOPIC;
+use trunkline::event::kind::{DEAD_LETTER_TOPIC, STATE_TOPIC, STATE_TOPICS};
+use trunkline::event::time::Time;
 use trunkline::publish::partition::{key_hash, partition};
+use trunkline::publish::topics::MoreTopics;
+use trunkline::publish::{Origin, Publisher};
+use trunkline::request::Method;
 use trunkline::settings::Policy;
+use trunkline::telemetry::metrics::Metrics;
 
-use crate::harness::{DEAD_LETTER, TestApp};
+use crate::harness::{DEAD_LETTER, DEADLINE, STATE, TestApp};
 
 const PLACE: &str = "an-invented-source";
 
@@ -24,6 +30,42 @@ fn records(placed_by: Option<&str>, names: &str) -> Vec<Record> {
         identity: None,
     };
     (0..20).map(record).collect()
+}
+
+fn origin() -> Arc<Origin> {
+    Arc::new(Origin {
+        source_name: PLACE.into(),
+        provider: "webex".into(),
+        method: Method::Post,
+        remote_addr: None,
+        received_at: Time::now(),
+        policy: Policy::Strict,
+        ack_timeout: DEADLINE,
+        metrics: None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_of_a_topic_that_readiness_ignores_are_counted_before_it_is_written() {
+    let app = TestApp::start().await;
+    let more = MoreTopics { needed: &[], aside: STATE_TOPICS };
+    let settings = app.settings("").kafka;
+    let publisher = Publisher::start(&settings, None, more, 0, &Arc::new(Metrics::new())).unwrap();
+    assert!(publisher.health().wait_until_ready(DEADLINE).await);
+    // Twelve places, as many as the topic would be made with; the broker has made it with three.
+    let places: Vec<String> = (0..12).map(|number| format!("source-{number}")).collect();
+    let of = |place: &String| Record {
+        topic: &STATE_TOPIC,
+        key: format!("token/{place}"),
+        ..records(Some(place), "token").remove(0)
+    };
+    assert!(publisher.submit(places.iter().map(of).collect(), &origin()).ticket.durable().await);
+    let written = app.records(STATE);
+    assert_eq!(written.len(), 12);
+    for record in written {
+        let place = record.key.trim_start_matches("token/");
+        assert_eq!(u32::try_from(record.partition).unwrap(), partition(key_hash(place.as_bytes()), 3), "{place}");
+    }
 }
 
 /// Partitions of the records whose keys begin so.
