@@ -4,5 +4,8 @@
 //! the provider's rows and what a scan of the topics met, and is told what to ask, what to publish and what to remember.
 //!
 //! * [`window`] is the grid of hours.
+//! * [`sought`] tells of each of the provider's rows whether it lies in the topics, and [`compare`] makes the sums.
 
+pub mod compare;
+pub mod sought;
 pub mod window;
