@@ -5,7 +5,9 @@
 //!
 //! * [`window`] is the grid of hours.
 //! * [`sought`] tells of each of the provider's rows whether it lies in the topics, and [`compare`] makes the sums.
+//! * [`tally`] tells how many records lie in the topics, where only numbers are compared.
 
 pub mod compare;
 pub mod sought;
+pub mod tally;
 pub mod window;
