@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
+mod lists;
 pub mod report;
 pub mod secret;
 mod secrets;
@@ -149,11 +150,7 @@ impl<'r> Section<'r> {
         T: TryFrom<i64>,
     {
         let value = self.take(key)?;
-        let number = match &value {
-            Value::Integer(number) => Some(*number),
-            Value::String(text) if self.is_from_environment(key) => text.trim().parse().ok(),
-            _ => None,
-        };
+        let number = self.whole_number(key, &value);
         let fitting = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
         match (&fitting, number) {
             (Some(_), Some(number)) => self.resolved(key, &number.to_string()),
@@ -166,6 +163,14 @@ impl<'r> Section<'r> {
             }
         }
         fitting
+    }
+
+    fn whole_number(&self, key: &str, value: &Value) -> Option<i64> {
+        match value {
+            Value::Integer(number) => Some(*number),
+            Value::String(text) if self.is_from_environment(key) => text.trim().parse().ok(),
+            _ => None,
+        }
     }
 
     /// A whole number within a range, or a default.
@@ -209,52 +214,6 @@ impl<'r> Section<'r> {
     pub fn choice_or_first<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> T {
         let (name, default) = choices[0];
         self.defaulted(key, quoted(name), |section, key| section.choice(key, choices)).unwrap_or(default)
-    }
-
-    /// A list of texts. A variable of the environment holds them separated by commas.
-    pub fn list(&mut self, key: &'static str) -> Vec<String> {
-        let texts = self.take_list(key);
-        if !texts.is_empty() {
-            let printed: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
-            self.resolved(key, &format!("[{}]", printed.join(", ")));
-        }
-        texts
-    }
-
-    /// A list of texts in a form of their own.
-    pub fn parsed_list<T: FromStr>(&mut self, key: &'static str, form: &str) -> Vec<T> {
-        let texts = self.list(key);
-        let mut values = Vec::with_capacity(texts.len());
-        for text in texts {
-            match text.parse() {
-                Ok(value) => values.push(value),
-                Err(_) => self.problem(key, format!("{} is not {form}", self.shown(key, &text))),
-            }
-        }
-        values
-    }
-
-    fn take_list(&mut self, key: &'static str) -> Vec<String> {
-        let list = match self.take(key) {
-            None => return Vec::new(),
-            Some(Value::Array(list)) => list,
-            Some(Value::String(text)) if self.is_from_environment(key) => {
-                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-                parts.map(|part| Value::String(part.to_owned())).collect()
-            }
-            Some(other) => {
-                self.problem(key, format!("expected a list such as [\"a\", \"b\"], found {}", described(&other)));
-                return Vec::new();
-            }
-        };
-        let mut texts = Vec::with_capacity(list.len());
-        for value in list {
-            match value {
-                Value::String(text) => texts.push(text),
-                other => self.problem(key, format!("expected texts in the list, found {}", described(&other))),
-            }
-        }
-        texts
     }
 
     /// Refuses every key that nothing has asked for, and halves of credentials.

@@ -13,6 +13,10 @@ use crate::provider::{Provider, ProviderInfo};
 use crate::section::secret::Secret;
 use crate::verify::Doors;
 
+pub mod reconcile;
+
+use reconcile::{ReconcileOptions, ReconcileSettings};
+
 /// A whole configuration that holds.
 #[derive(Debug)]
 pub struct Settings {
@@ -24,6 +28,8 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     /// The disk spool.
     pub spool: SpoolSettings,
+    /// What comparisons with the providers' own lists have in common.
+    pub reconcile: ReconcileSettings,
     /// Number of events remembered for telling duplicates; 0 switches that off.
     pub dedup_window: usize,
     /// The integrations.
@@ -115,6 +121,8 @@ pub struct Source {
     pub ack_timeout: Duration,
     /// What happens after that time.
     pub on_kafka_down: Policy,
+    /// How the source is compared with the provider's own list; none where it is not.
+    pub reconcile: Option<ReconcileOptions>,
 }
 
 impl Settings {

@@ -10,10 +10,12 @@ use crate::section::Section;
 use crate::section::report::Report;
 
 mod kafka;
+mod reconcile;
 mod server;
 mod sources;
 
 use kafka::kafka;
+use reconcile::reconcile;
 use server::{admin, check_listeners, server};
 use sources::sources;
 
@@ -27,13 +29,14 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Settings {
     let admin_listen = admin(root.section("admin"));
     let (kafka, ack_timeout_ms) = kafka(root.section("kafka"));
     let spool = spool(root.section("spool"));
+    let reconcile = reconcile(root.section("reconcile"), &kafka, &spool);
     let dedup_window = dedup(root.section("dedup"));
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
     let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
     let sources = sources(&mut root, &defaults);
     check_listeners(&root, server.listen, admin_listen);
     root.finish();
-    Settings { server, admin_listen, kafka, spool, dedup_window, sources }
+    Settings { server, admin_listen, kafka, spool, reconcile, dedup_window, sources }
 }
 
 /// What sources have in common, unless they say otherwise.

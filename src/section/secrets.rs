@@ -21,7 +21,7 @@ impl Section<'_> {
 
     /// A list of secrets, all of them in use.
     pub fn secrets(&mut self, key: &'static str) -> Vec<Secret> {
-        let written = self.take_list(key);
+        let written = self.take_list(key).unwrap_or_default();
         let secrets: Vec<Secret> = written.iter().filter_map(|text| self.resolve_secret(key, text)).collect();
         if !secrets.is_empty() {
             let origins: Vec<&str> = secrets.iter().map(|secret| secret.origin.as_str()).collect();

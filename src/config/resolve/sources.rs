@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::reconcile::source_reconcile;
 use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
 use crate::config::{Secret, Source};
@@ -59,6 +60,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     let proves = configured.as_ref().map_or(!locks.secrets.is_empty(), |configured| configured.proves);
     check_doors(&section, info, proves, &locks, account_id.as_deref());
     let privacy = source_privacy(&mut section, defaults);
+    let reconcile = section.section_if_present("reconcile").map(source_reconcile);
     // The provider decides which other keys there are, so nothing is said of them where it is not known.
     info.inspect(|_| section.finish());
     Some(Source {
@@ -74,6 +76,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         max_body_bytes,
         ack_timeout: Duration::from_millis(u64::try_from(ack_timeout_ms).unwrap_or_default()),
         on_kafka_down,
+        reconcile,
     })
 }
 
