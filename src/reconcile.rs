@@ -4,10 +4,13 @@
 //! the provider's rows and what a scan of the topics met, and is told what to ask, what to publish and what to remember.
 //!
 //! * [`window`] is the grid of hours.
+//! * [`schedule`] tells which hours are read when, and [`cursor`] is how that is remembered.
 //! * [`sought`] tells of each of the provider's rows whether it lies in the topics, and [`compare`] makes the sums.
 //! * [`tally`] tells how many records lie in the topics, where only numbers are compared.
 
 pub mod compare;
+pub mod cursor;
+pub mod schedule;
 pub mod sought;
 pub mod tally;
 pub mod window;

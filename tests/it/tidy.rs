@@ -67,7 +67,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("providers", &["event", "json", "provider", "request", "section", "verify"]),
     ("settings", &["event", "provider", "section", "verify"]),
     ("publish", &["event", "provider", "request", "section", "settings", "spool", "telemetry", "verify"]),
-    ("reconcile", &["event"]),
+    ("reconcile", &["event", "settings"]),
     ("ingest", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("replay", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("http", &["event", "ingest", "provider", "publish", "request", "settings", "spool", "telemetry"]),

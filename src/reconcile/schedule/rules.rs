@@ -1,0 +1,174 @@
+//! From what a provider allows and what the configuration says to when a stream is read.
+
+use std::borrow::Cow;
+
+use crate::reconcile::compare::Unseen;
+use crate::reconcile::schedule::Timing;
+use crate::reconcile::window::HOUR_S;
+use crate::settings::reconcile::Ages;
+
+/// What is to be known of a stream before it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRules {
+    /// Name in keys, labels and output, lower case.
+    pub name: Cow<'static, str>,
+    /// The longest stretch of time that one request may ask for, in seconds.
+    pub widest_s: u32,
+    /// Seconds that are asked for beyond each end of a window. None where the provider's answer alone places a row.
+    pub margin_s: u32,
+    /// The least age at which the provider has a window.
+    pub least_delay_s: u32,
+    /// Age of the first reading, unless the configuration says otherwise.
+    pub delay_s: u32,
+    /// Ages of the further readings, unless the configuration says otherwise.
+    pub again_s: Cow<'static, [u32]>,
+    /// How long the provider keeps rows, in seconds.
+    pub reach_s: u32,
+    /// Whether that is documented for certain.
+    pub reach_is_sure: bool,
+    /// Whether the provider is asked for numbers of rows first.
+    pub counted: bool,
+    /// Whether no webhook tells the same, so that a row that is not in the topics is new and not missing.
+    pub primary: bool,
+}
+
+/// Why a stream can not be read at the ages that it is to be read at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AgeFault {
+    /// The provider does not have a window so early.
+    #[error("is too early; the provider tells of a time {least_s} s after it at the earliest")]
+    TooEarly {
+        /// The least age.
+        least_s: u32,
+    },
+    /// The further ages do not ascend from the first.
+    #[error("has to ascend, each age being greater than delay_s, which is {delay_s}")]
+    NotAscending {
+        /// The first age.
+        delay_s: u32,
+    },
+    /// The provider would not have all of a window any more.
+    #[error("is too late; the provider keeps rows so long that the greatest age can be {greatest_s} s")]
+    TooLate {
+        /// The greatest age.
+        greatest_s: u32,
+    },
+}
+
+impl AgeFault {
+    /// The key of the configuration that is to be changed.
+    pub fn key(self, ages: &Ages) -> &'static str {
+        match self {
+            Self::TooEarly { .. } => "delay_s",
+            Self::NotAscending { .. } => "again_s",
+            Self::TooLate { .. } if ages.again_s.is_some() => "again_s",
+            Self::TooLate { .. } => "delay_s",
+        }
+    }
+}
+
+impl StreamRules {
+    /// The longest window whose request, with its margins, is not too long.
+    pub fn widest_window_s(&self) -> i64 {
+        i64::from(self.widest_s).saturating_sub(2 * i64::from(self.margin_s)).max(1)
+    }
+
+    /// What a row counts as that is not in the topics.
+    pub fn unseen(&self) -> Unseen {
+        if self.primary { Unseen::New } else { Unseen::Missing }
+    }
+
+    /// The greatest age at which a window of an hour can still be read, with an hour to spare.
+    pub fn greatest_age_s(&self) -> u32 {
+        let spared_s = u32::try_from(2 * HOUR_S).unwrap_or_default();
+        self.reach_s.saturating_sub(spared_s)
+    }
+
+    /// When the stream is read.
+    ///
+    /// # Errors
+    /// Every reason why it can not be, at once.
+    pub fn timing(&self, ages: &Ages, lookback_s: u32) -> Result<Timing, Vec<AgeFault>> {
+        let delay_s = ages.delay_s.unwrap_or(self.delay_s);
+        let again_s = self.again_s(ages, delay_s);
+        let ages_s: Vec<u32> = std::iter::once(delay_s).chain(again_s).collect();
+        let faults = self.faults(delay_s, &ages_s);
+        let Self { reach_s, reach_is_sure, .. } = *self;
+        if faults.is_empty() { Ok(Timing { ages_s, lookback_s, reach_s, reach_is_sure }) } else { Err(faults) }
+    }
+
+    /// Of the stream's own further ages only those count that are later than a first one that the configuration moved.
+    fn again_s(&self, ages: &Ages, delay_s: u32) -> Vec<u32> {
+        let own = || self.again_s.iter().copied().filter(|age_s| *age_s > delay_s).collect();
+        ages.again_s.clone().unwrap_or_else(own)
+    }
+
+    fn faults(&self, delay_s: u32, ages_s: &[u32]) -> Vec<AgeFault> {
+        let too_early = delay_s < self.least_delay_s;
+        let too_late = ages_s.iter().any(|age_s| *age_s > self.greatest_age_s());
+        let disordered = ages_s.windows(2).any(|pair| matches!(pair, [age_s, next_s] if next_s <= age_s));
+        let faults = [
+            (too_early, AgeFault::TooEarly { least_s: self.least_delay_s }),
+            (disordered, AgeFault::NotAscending { delay_s }),
+            (too_late, AgeFault::TooLate { greatest_s: self.greatest_age_s() }),
+        ];
+        faults.into_iter().filter(|(applies, _)| *applies).map(|(_, fault)| fault).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: StreamRules = StreamRules {
+        name: Cow::Borrowed("cdr"),
+        widest_s: 43_200,
+        margin_s: 1,
+        least_delay_s: 330,
+        delay_s: 1800,
+        again_s: Cow::Borrowed(&[43_200, 144_000]),
+        reach_s: 172_800,
+        reach_is_sure: false,
+        counted: true,
+        primary: false,
+    };
+
+    fn timing(delay_s: Option<u32>, again_s: Option<&[u32]>) -> Result<Vec<u32>, Vec<AgeFault>> {
+        let ages = Ages { delay_s, again_s: again_s.map(<[u32]>::to_vec) };
+        RULES.timing(&ages, 3600).map(|timing| timing.ages_s)
+    }
+
+    #[test]
+    fn what_the_configuration_leaves_out_is_the_streams_own() {
+        assert_eq!(timing(None, None), Ok(vec![1800, 43_200, 144_000]));
+        assert_eq!(timing(Some(330), None), Ok(vec![330, 43_200, 144_000]));
+        assert_eq!(timing(None, Some(&[])), Ok(vec![1800]));
+        assert_eq!(timing(Some(50_000), None), Ok(vec![50_000, 144_000]));
+    }
+
+    #[test]
+    fn ages_that_can_not_be_kept_are_refused_all_at_once() {
+        assert_eq!(timing(Some(329), None), Err(vec![AgeFault::TooEarly { least_s: 330 }]));
+        assert_eq!(timing(None, Some(&[1800])), Err(vec![AgeFault::NotAscending { delay_s: 1800 }]));
+        assert_eq!(timing(None, Some(&[3, 2])), Err(vec![AgeFault::NotAscending { delay_s: 1800 }]));
+        let greatest_s = 172_800 - 7200;
+        assert_eq!(timing(None, Some(&[greatest_s])), Ok(vec![1800, greatest_s]));
+        assert_eq!(timing(None, Some(&[greatest_s + 1])), Err(vec![AgeFault::TooLate { greatest_s }]));
+        assert_eq!(timing(Some(0), Some(&[9, 9, 400_000])).map_err(|faults| faults.len()), Err(3));
+    }
+
+    #[test]
+    fn a_fault_names_the_key_that_mends_it() {
+        let given = Ages { delay_s: None, again_s: Some(vec![1]) };
+        let late = AgeFault::TooLate { greatest_s: 1 };
+        assert_eq!((late.key(&given), late.key(&Ages::default())), ("again_s", "delay_s"));
+        assert_eq!(AgeFault::TooEarly { least_s: 1 }.key(&given), "delay_s");
+        assert_eq!(AgeFault::NotAscending { delay_s: 1 }.key(&given), "again_s");
+    }
+
+    #[test]
+    fn a_request_with_its_margins_is_not_too_wide() {
+        assert_eq!(RULES.widest_window_s(), 43_198);
+        assert_eq!(StreamRules { margin_s: 0, ..RULES }.widest_window_s(), 43_200);
+    }
+}
