@@ -3,14 +3,16 @@
 //! The modules in here are the pure heart of it. They do no I/O, wait for nothing and read no clock: whoever sweeps hands them the time,
 //! the provider's rows and what a scan of the topics met, and is told what to ask, what to publish and what to remember.
 //!
-//! * [`window`] is the grid of hours.
-//! * [`schedule`] tells which hours are read when, and [`cursor`] is how that is remembered.
-//! * [`sought`] tells of each of the provider's rows whether it lies in the topics, and [`compare`] makes the sums.
-//! * [`tally`] tells how many records lie in the topics, where only numbers are compared.
+//! * [`window`] is the grid of hours, [`schedule`] tells which of them are read when, and [`cursor`] is how that is
+//!   remembered.
+//! * [`sought`] tells of each of the provider's rows whether it lies in the topics, [`tally`] how many records do where
+//!   only numbers are compared.
+//! * [`compare`] makes the sums of both, and [`table`] shows them to people and programs.
 
 pub mod compare;
 pub mod cursor;
 pub mod schedule;
 pub mod sought;
+pub mod table;
 pub mod tally;
 pub mod window;
