@@ -15,6 +15,7 @@ use crate::reconcile::sweep::Step;
 use crate::reconcile::table::exit::{Exit, RunOutcome, WindowNumbers};
 use crate::reconcile::table::lines::{self, Summary, WindowState};
 use crate::reconcile::table::{CellOutcome, StreamOutcome};
+use crate::reconcile::window::Window;
 use crate::settings::Settings;
 
 /// Ask the provider what its webhooks did not bring, and publish it
@@ -121,7 +122,7 @@ impl Reconcile {
     }
 
     fn show(&self, settings: &Settings, result: &StreamResult) -> anyhow::Result<()> {
-        let cells: Vec<CellOutcome<'_>> = result.cells.iter().map(cell).collect();
+        let cells = cells(result);
         let topics: Vec<String> =
             result.stream.kinds.iter().map(|kind| topics::full_name(&settings.kafka, kind.info().topic)).collect();
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -160,8 +161,16 @@ impl Reconcile {
     }
 }
 
-fn cell<'c>(((account, hour), counts): (&'c (String, crate::reconcile::window::Window), &Counts)) -> CellOutcome<'c> {
-    CellOutcome { account_id: account, hour: *hour, counts: *counts }
+fn cells(result: &StreamResult) -> Vec<CellOutcome<'_>> {
+    let is_complete = |hour: Window| {
+        let within = result.windows.iter().filter(|(window, _)| hour.contains(window.from()));
+        within.fold(true, |all, (_, end)| all && matches!(end, End::Complete { .. }))
+    };
+    let outcome = |((account_id, hour), counts): (&'_ (String, Window), &Counts)| (account_id.as_str(), *hour, *counts);
+    let cells = result.cells.iter().map(outcome);
+    cells
+        .map(|(account_id, hour, counts)| CellOutcome { account_id, hour, counts, is_complete: is_complete(hour) })
+        .collect()
 }
 
 fn state(end: &End) -> WindowState {

@@ -45,6 +45,8 @@ pub struct CellOutcome<'o> {
     pub hour: Window,
     /// What was found.
     pub counts: Counts,
+    /// Whether all of it was read, and nothing is left to do.
+    pub is_complete: bool,
 }
 
 type Column = (&'static str, fn(&Counts) -> u64);
@@ -71,9 +73,9 @@ impl StreamOutcome<'_> {
         total
     }
 
-    /// The cells to be shown: all, or those with something to tell.
+    /// The cells to be shown: all, or those that are not complete or have something to tell.
     pub fn shown(&self, all: bool) -> impl Iterator<Item = &CellOutcome<'_>> {
-        self.cells.iter().filter(move |cell| all || cell.counts.is_worth_telling())
+        self.cells.iter().filter(move |cell| all || !cell.is_complete || cell.counts.is_worth_telling())
     }
 
     /// The table, of lines without an end.
@@ -124,9 +126,8 @@ impl StreamOutcome<'_> {
         let mut accounts: Vec<&str> = self.cells.iter().map(|cell| cell.account_id).collect();
         accounts.sort_unstable();
         accounts.dedup();
-        let state = if self.windows.are_complete() { "complete" } else { "nothing to tell" };
         let cells = counted(cells as u64, "more cell");
-        format!("{}, {cells}: {state}", counted(accounts.len() as u64, "account"))
+        format!("{}, {cells}: complete", counted(accounts.len() as u64, "account"))
     }
 
     /// What is left, each in a line.

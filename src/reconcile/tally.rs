@@ -155,7 +155,7 @@ mod tests {
             prop_assert_eq!(places, (0..expected.len()).collect::<Vec<_>>());
             for run in runs {
                 let records: u64 = expected[run.clone()].iter().sum();
-                prop_assert!(run.len() == 1 || records as usize * ENTRY_BYTES <= most);
+                prop_assert!(run.len() == 1 || records * ENTRY_BYTES as u64 <= most as u64);
             }
         }
     }

@@ -257,6 +257,16 @@ fn a_clock_that_was_ahead_has_read_nothing() {
 }
 
 #[test]
+fn what_a_clock_that_was_ahead_has_read_out_of_order_is_forgotten_too() {
+    let mut schedule = caught_up(timing(&[1800]), at(0));
+    let ahead = at(86_400);
+    let read = schedule.plan(ahead).reads.into_iter().find(|read| read.window == hour(4)).unwrap();
+    complete(&mut schedule, read, ahead);
+    schedule.plan(at(HOUR));
+    assert!(windows(&schedule.plan(at(6 * HOUR)).reads).contains(&(hour(4), 1800)));
+}
+
+#[test]
 fn clocks_that_differ_by_a_minute_read_nothing_again() {
     let mut schedule = caught_up(timing(&[1800]), at(1800));
     assert_eq!(schedule.plan(at(1740)).reads, []);
@@ -281,6 +291,16 @@ fn a_window_that_has_not_changed_is_told_from_one_that_has() {
     let read = Read { window: hour(-2), age_s: 43_200, is_retry: false, leaves_soon: false };
     fail(&mut schedule, read, at(43_200));
     assert!(!schedule.is_unchanged(hour(-2), Digest::default()), "it is open");
+}
+
+#[test]
+fn a_window_with_withheld_rows_is_compared_again_though_it_has_not_changed() {
+    let mut schedule = caught_up(timing(&[1800, 43_200]), at(0));
+    let read = Read { window: hour(-2), age_s: 43_200, is_retry: false, leaves_soon: false };
+    let counts = Counts { expected: 1, missing: 1, withheld: 1, ..Counts::default() };
+    let withheld = Reading { counts, ..reading(read, End::Complete { digest: Digest::default() }) };
+    assert_eq!(schedule.settle(withheld, at(43_200)), Settled::Complete);
+    assert!(!schedule.is_unchanged(hour(-2), Digest::default()));
 }
 
 #[test]

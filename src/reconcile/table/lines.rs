@@ -92,7 +92,7 @@ pub struct Summary<'s> {
 /// # Errors
 /// Only if it could not be written as JSON, which its types do not allow. So with the others.
 pub fn cell(stream: &str, cell: &CellOutcome<'_>) -> Result<String, serde_json::Error> {
-    let CellOutcome { account_id, hour, counts } = *cell;
+    let CellOutcome { account_id, hour, counts, .. } = *cell;
     serde_json::to_string(&Line::Cell { stream, account_id, hour: hour.from(), numbers: counts.into() })
 }
 

@@ -14,7 +14,7 @@ fn whole() -> Window {
 }
 
 fn cell<'c>(account_id: &'c str, hour: &str, counts: Counts) -> CellOutcome<'c> {
-    CellOutcome { account_id, hour: Window::hour_at(time(hour)), counts }
+    CellOutcome { account_id, hour: Window::hour_at(time(hour)), counts, is_complete: counts.is_settled() }
 }
 
 fn held(number: u64) -> Counts {
@@ -52,11 +52,20 @@ fn the_table_tells_what_is_not_simply_there() {
          telecom.call-record.v1",
         "ACCOUNT                               HOUR               EXPECTED    HELD  MISSING  UPDATED  PUBLISHED  UNEXPLAINED",
         "5d1c9b8e-0000-4111-8222-5e6f70809010  2026-02-03T09:00Z      3009    3001        7        0          7            1",
-        "2 accounts, 2 more cells: nothing to tell",
+        "2 accounts, 2 more cells: complete",
         "total                                                      412900  412892        7        0          7            1",
         "incomplete: 1 row that the provider counts and did not list; tried again until 2026-02-05T08:59Z",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_cell_that_was_not_read_whole_is_shown() {
+    let broken = CellOutcome { is_complete: false, ..cell("a", "2026-02-03T08:00:00Z", held(1)) };
+    let cells = [broken, cell("b", "2026-02-03T08:00:00Z", held(2))];
+    let lines = outcome(&cells, 1).table(false);
+    assert!(lines[2].starts_with("a ") && lines[3] == "2 accounts, 1 more cell: complete", "{lines:#?}");
+    assert!(lines[5].starts_with("incomplete: 1 window that could not be read whole"), "{lines:#?}");
 }
 
 #[test]
