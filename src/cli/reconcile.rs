@@ -166,10 +166,14 @@ fn cells(result: &StreamResult) -> Vec<CellOutcome<'_>> {
         let within = result.windows.iter().filter(|(window, _)| hour.contains(window.from()));
         within.fold(true, |all, (_, end)| all && matches!(end, End::Complete { .. }))
     };
-    let outcome = |((account_id, hour), counts): (&'_ (String, Window), &Counts)| (account_id.as_str(), *hour, *counts);
-    let cells = result.cells.iter().map(outcome);
+    let cells = result.cells.iter();
     cells
-        .map(|(account_id, hour, counts)| CellOutcome { account_id, hour, counts, is_complete: is_complete(hour) })
+        .map(|((account_id, hour), counts)| CellOutcome {
+            account_id,
+            hour: *hour,
+            counts: *counts,
+            is_complete: is_complete(*hour),
+        })
         .collect()
 }
 
