@@ -5,6 +5,7 @@ use std::fmt;
 use crate::event::country;
 use secrecy::SecretString;
 
+pub mod double;
 pub mod simulate;
 mod sink;
 
@@ -12,6 +13,7 @@ use crate::event::kind::Kind;
 use crate::request::Method;
 use crate::section::Section;
 use crate::verify::{Verified, Verifier};
+use double::DoubleInfo;
 use simulate::Simulation;
 pub use sink::{Fault, Normalized, Reply, Sink};
 
@@ -47,6 +49,8 @@ pub struct ProviderInfo {
     pub max_body_bytes: usize,
     /// The kinds of event it can make.
     pub kinds: &'static [Kind],
+    /// The double of its API, if there is one.
+    pub double: Option<&'static DoubleInfo>,
     /// A `[[sources]]` block for the configuration file.
     pub example: &'static str,
     /// Page of the documentation.

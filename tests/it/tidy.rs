@@ -146,7 +146,9 @@ fn the_pure_core_reads_no_clock_and_waits_for_nothing() {
         let impure: Vec<String> = files_with(text)
             .into_iter()
             .filter(|file| {
-                ["event", "verify", "providers", "json", "request"].iter().any(|pure| file.starts_with(pure))
+                ["event", "verify", "provider", "providers", "json", "request"]
+                    .iter()
+                    .any(|pure| file.starts_with(pure))
             })
             .collect();
         assert!(impure.is_empty(), "{text} is used in {impure:?}");
