@@ -16,6 +16,9 @@ const YEAR_1_S: i64 = -62_135_596_800;
 pub struct Time(jiff::Timestamp);
 
 impl Time {
+    /// The moment from which Unix counts.
+    pub const EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
+
     /// The time on the system clock, in whole milliseconds. Only the edges of the program call this:
     /// everything inside is given the time.
     pub fn now() -> Self {

@@ -73,8 +73,8 @@ pub trait Double: Send + fmt::Debug {
     /// Kafka and the fate of its webhook.
     fn facts(&self, from: Time, to: Time) -> Vec<Value>;
 
-    /// The webhooks that are due by now and were not given before, oldest first, signed.
-    fn due(&mut self, recipient: &Recipient, now: Time) -> Vec<Delivery>;
+    /// The oldest webhook that is due by now and was not given before, signed.
+    fn due(&mut self, recipient: &Recipient, now: Time) -> Option<Delivery>;
 
     /// Hears what became of a delivery: whether it was answered with 2xx.
     fn delivered(&mut self, delivery_id: u64, taken: bool);
@@ -108,8 +108,8 @@ pub struct Delivery {
 /// What a client needs to ask a double.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entrance {
-    /// Credentials by the name of their key in a source.
+    /// Credentials, each with the name by which it is known.
     pub credentials: Vec<(&'static str, String)>,
-    /// All other keys of a source with their values, as TOML.
+    /// The keys of a source that asks the double, but for its name, its provider and the secret of its webhooks, as TOML.
     pub source: String,
 }

@@ -12,6 +12,7 @@ use crate::section::Section;
 use crate::verify::hmac::{Algorithm, HmacKeys};
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
+mod double;
 mod envelope;
 mod fields;
 mod ids;
@@ -35,7 +36,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     // One interval of a large partner comes in one body of tens of megabytes.
     max_body_bytes: 64 * 1024 * 1024,
     kinds: &[Kind::CallRecord, Kind::CallEvent],
-    double: None,
+    double: Some(&double::INFO),
     example: include_str!("webex/example.toml"),
     documentation: "docs/providers/webex.md",
     configure,

@@ -19,6 +19,9 @@ use serde::{Deserialize, Deserializer};
 /// Greatest delay of an answer: longer than any client waits.
 const MOST_DELAY_MS: u64 = 600_000;
 
+/// Headers that tell how long a message is and what becomes of its connection.
+const OF_THE_CONNECTION: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
+
 /// What is wrong with a script, with its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -69,8 +72,8 @@ pub struct Then {
     /// The status of an answer that the provider is not asked for.
     #[serde(default, deserialize_with = "status")]
     pub status: Option<u16>,
-    /// Headers that are added or changed.
-    #[serde(default)]
+    /// Headers that are added or changed; not those of the connection, which are whoever serves the answer's.
+    #[serde(default, deserialize_with = "headers")]
     pub headers: BTreeMap<String, String>,
     /// The body of an answer that the provider is not asked for.
     pub body: Option<String>,
@@ -130,6 +133,18 @@ fn delay_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
     let delay_ms = u64::deserialize(deserializer)?;
     let bearable = (delay_ms <= MOST_DELAY_MS).then_some(delay_ms);
     bearable.ok_or_else(|| serde::de::Error::custom(format!("delay_ms is at most {MOST_DELAY_MS}")))
+}
+
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let headers = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let is_token =
+        |name: &str| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+    let is_free = |name: &str| !OF_THE_CONNECTION.iter().any(|other| name.eq_ignore_ascii_case(other));
+    let is_shown = |value: &str| value.chars().all(|letter| letter == ' ' || letter.is_ascii_graphic());
+    match headers.iter().find(|(name, value)| !(is_token(name) && is_free(name) && is_shown(value))) {
+        Some((name, _)) => Err(serde::de::Error::custom(format!("{name:?} can not be set to this"))),
+        None => Ok(headers),
+    }
 }
 
 /// A whole script, read for its faults or for its manners.
@@ -207,6 +222,9 @@ mod tests {
             ("[[fault]]\nwhen = { chance = 101 }\nthen = {}", 2, "number of percent"),
             ("[[fault]]\n[fault.then]\nstatus = 99", 3, "a status is 200 to 599"),
             ("[[fault]]\nthen = { delay_ms = 600001 }", 2, "at most 600000"),
+            ("[[fault]]\nthen = { headers = { \"a b\" = \"\" } }", 2, "\"a b\" can not be set to this"),
+            ("[[fault]]\nthen = { headers = { a = \"\\n\" } }", 2, "\"a\" can not be set to this"),
+            ("[[fault]]\nthen = { headers = { content-length = \"1\" } }", 2, "can not be set to this"),
             ("[[fault]]\nthen = { status = \"429\" }", 2, "expected u16"),
             ("[[fault]]\nwhen = { path = \"/\" }", 1, "missing field `then`"),
             ("fault = 1", 1, "invalid type"),

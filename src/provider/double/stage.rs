@@ -161,8 +161,8 @@ mod tests {
             Vec::new()
         }
 
-        fn due(&mut self, _: &Recipient, _: Time) -> Vec<Delivery> {
-            Vec::new()
+        fn due(&mut self, _: &Recipient, _: Time) -> Option<Delivery> {
+            None
         }
 
         fn delivered(&mut self, _: u64, _: bool) {}

@@ -41,6 +41,8 @@ pub struct Fates {
     pub late_records_percent: u8,
     /// By rights no webhook tells it, and the API does.
     pub untold_percent: u8,
+    /// The API tells it otherwise later than at first.
+    pub amend_percent: u8,
 }
 
 /// One fact, of which everything else follows.

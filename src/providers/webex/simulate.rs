@@ -14,6 +14,8 @@ use crate::request::Method;
 
 mod call;
 
+pub(super) use call::record;
+
 pub(super) const SIMULATIONS: &[Simulation] = &[
     Simulation {
         name: "cdr",
@@ -48,8 +50,13 @@ fn customer(seed: &Seed) -> String {
 
 /// One delivery of the partner webhook, in the shape asked for.
 fn delivery(seed: &Seed) -> Value {
-    let records: Vec<Value> = (0..seed.records).map(|number| Value::Object(call::record(seed, number))).collect();
-    match seed.shape.as_str() {
+    let records: Vec<Value> = (0..seed.records).map(|number| Value::Object(record(seed, number))).collect();
+    shaped(&seed.shape, records)
+}
+
+/// Records as one body, in a shape by its name.
+pub(super) fn shaped(shape: &str, records: Vec<Value>) -> Value {
+    match shape {
         "envelope" => envelope(&json!({"items": records})),
         "envelope-array" => envelope(&Value::from(records)),
         "array" => Value::from(records),
@@ -80,7 +87,7 @@ fn envelope(data: &Value) -> Value {
     })
 }
 
-fn organisation_id(organisation: &str) -> String {
+pub(super) fn organisation_id(organisation: &str) -> String {
     STANDARD.encode(format!("ciscospark://us/ORGANIZATION/{organisation}"))
 }
 
@@ -161,7 +168,7 @@ fn telephony_event(seed: &Seed, (event, sort, state, age_s): (&str, &str, &str, 
 }
 
 /// Signs as Webex does: HMAC-SHA1 over the body, 40 hexadecimal digits.
-fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+pub(super) fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
     let credentials = signing.credentials;
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if let Some(secret) = &credentials.secret {
