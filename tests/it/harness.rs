@@ -24,6 +24,7 @@ use trunkline::settings::Policy;
 
 pub(crate) mod answer;
 pub(crate) mod connection;
+pub(crate) mod double;
 pub(crate) mod faulty_files;
 pub(crate) mod program;
 pub(crate) mod rows;

@@ -13,6 +13,7 @@ mod consumers;
 mod dead_letters;
 mod delivered;
 mod doors;
+mod double;
 mod duplicates;
 mod fixtures;
 mod heads;

@@ -198,3 +198,30 @@ fn a_client_is_told_what_it_needs() {
     let source: toml::Table = subject.double.entrance().source.parse().unwrap();
     assert_eq!((source["api_url"].as_str(), source["region_urls"][0].as_str()), (Some(FIRST), Some(SECOND)));
 }
+
+const PAGE: &str = include_str!("../../../../docs/double.md");
+
+#[test]
+fn the_page_names_every_manner_and_its_default() {
+    let printed = format!("{:#?}", super::Manners::default());
+    let manners: Vec<_> =
+        printed.lines().filter_map(|line| line.trim().trim_end_matches(',').split_once(": ")).collect();
+    assert_eq!(manners.len(), 19);
+    for (key, default) in manners {
+        let letters = |text: &str| text.replace(['_', '"'], "").to_lowercase();
+        let rows = PAGE.lines().filter_map(|line| line.strip_prefix(&format!("| `{key}` | ")));
+        let values: Vec<String> =
+            rows.map(|row| letters(row.split([',', '|']).next().unwrap().trim().trim_matches('`'))).collect();
+        assert_eq!(values, [letters(default)], "{key}");
+    }
+}
+
+#[test]
+fn the_scripts_of_the_page_can_be_played() {
+    let scripts: Vec<&str> = PAGE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        Subject::with("").double.behave(script).unwrap();
+        assert!(!crate::provider::double::script::faults(script).unwrap().is_empty());
+    }
+}
