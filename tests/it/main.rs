@@ -42,4 +42,5 @@ mod spool_store;
 mod spooled;
 mod suspended;
 mod tidy;
+mod vendor_webex;
 mod voice;
