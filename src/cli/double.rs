@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use secrecy::{ExposeSecret as _, SecretString};
 
 mod deliver;
 
@@ -118,7 +117,7 @@ impl Double {
         let entrance = stage.double().entrance();
         let theatre = Theatre::new(stage, Arc::new(Time::now));
         let mut server = crate::http::double::serve(doors, &theatre)?;
-        self.explain(info, &bases, &entrance, recipient.as_ref());
+        self.explain(info, &bases, &entrance);
         tokio::select! {
             ended = server.ended() => ended.context("the double's server has ended")?,
             ended = deliver::deliver(&theatre, recipient) => ended.context("webhooks can not be sent")?,
@@ -155,7 +154,7 @@ impl Double {
     }
 
     /// Prints what a client needs, and a source to paste.
-    fn explain(&self, info: &ProviderInfo, bases: &Bases, entrance: &Entrance, recipient: Option<&Recipient>) {
+    fn explain(&self, info: &ProviderInfo, bases: &Bases, entrance: &Entrance) {
         let Bases { first, second } = bases;
         output::line(&strong(&format!("{} is acted here. All of it is invented.", info.title)));
         output::line("");
@@ -166,7 +165,7 @@ impl Double {
         }
         output::line("");
         output::line(&strong("A source that asks it:"));
-        output::line(&source(info, self.seed, entrance, recipient.map(|recipient| &recipient.secret)));
+        output::line(&source(info, self.seed, entrance, self.secret.as_deref()));
         output::line("Stop it with Ctrl-C.");
     }
 }
@@ -181,10 +180,10 @@ fn find(name: &str) -> anyhow::Result<(&'static ProviderInfo, &'static DoubleInf
     found.ok_or_else(|| anyhow::anyhow!("there is no double of {name:?}; there is one of: {}", names()))
 }
 
-/// Blocks of a configuration file. The key for tokens is made of the seed, so that a restart finds its own again.
-fn source(info: &ProviderInfo, seed: u64, entrance: &Entrance, secret: Option<&SecretString>) -> String {
+/// Blocks of a configuration file, in which the secret stands as it was given. The key for tokens is made of the seed, so that a restart finds its own again.
+fn source(info: &ProviderInfo, seed: u64, entrance: &Entrance, secret: Option<&str>) -> String {
     let name = info.name;
-    let secret = secret.map_or("the-secret-of-its-webhooks", |secret| secret.expose_secret());
+    let secret = secret.unwrap_or("the-secret-of-its-webhooks");
     let state_key = dice::uuid(seed, 0, "state key");
     format!(
         "[reconcile]\nstate_keys = [\"{state_key}\"]\n\n[[sources]]\nname = \"{name}-double\"\nprovider = \"{name}\"\n\
@@ -204,7 +203,7 @@ mod tests {
         for (info, double) in known() {
             let world = World { seed: 1, since: Time::EPOCH, facts_per_hour: 1, accounts: 1, fates: Fates::default() };
             let entrance = (double.open)(world, bases.clone()).entrance();
-            let text = source(info, 1, &entrance, Some(&"a \"quoted\" secret".into()));
+            let text = source(info, 1, &entrance, Some("a \"quoted\" secret"));
             let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
             let source = table["sources"][0].as_table().unwrap();
             assert_eq!(source["provider"].as_str(), Some(info.name));

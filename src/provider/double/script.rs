@@ -13,11 +13,16 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 /// Greatest delay of an answer: longer than any client waits.
 const MOST_DELAY_MS: u64 = 600_000;
+
+/// Greatest padding: beyond what any client reads.
+const MOST_PAD_BYTES: usize = 256 * 1024 * 1024;
 
 /// Headers that tell how long a message is and what becomes of its connection.
 const OF_THE_CONNECTION: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
@@ -77,6 +82,12 @@ pub struct Then {
     pub headers: BTreeMap<String, String>,
     /// The body of an answer that the provider is not asked for.
     pub body: Option<String>,
+    /// The same of any bytes, written in base64; goes before `body`.
+    #[serde(default, deserialize_with = "base64")]
+    pub body_base64: Option<Vec<u8>>,
+    /// How many spaces are added to the body, which change nothing of JSON but its size.
+    #[serde(default, deserialize_with = "pad_bytes")]
+    pub pad_bytes: usize,
     /// How long the answer is kept back.
     #[serde(default, deserialize_with = "delay_ms")]
     pub delay_ms: u64,
@@ -133,6 +144,17 @@ fn delay_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error>
     let delay_ms = u64::deserialize(deserializer)?;
     let bearable = (delay_ms <= MOST_DELAY_MS).then_some(delay_ms);
     bearable.ok_or_else(|| serde::de::Error::custom(format!("delay_ms is at most {MOST_DELAY_MS}")))
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    STANDARD.decode(text).map(Some).map_err(|error| serde::de::Error::custom(format!("it is not base64: {error}")))
+}
+
+fn pad_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let pad_bytes = usize::deserialize(deserializer)?;
+    let bearable = (pad_bytes <= MOST_PAD_BYTES).then_some(pad_bytes);
+    bearable.ok_or_else(|| serde::de::Error::custom(format!("pad_bytes is at most {MOST_PAD_BYTES}")))
 }
 
 fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
@@ -225,6 +247,8 @@ mod tests {
             ("[[fault]]\nthen = { headers = { \"a b\" = \"\" } }", 2, "\"a b\" can not be set to this"),
             ("[[fault]]\nthen = { headers = { a = \"\\n\" } }", 2, "\"a\" can not be set to this"),
             ("[[fault]]\nthen = { headers = { content-length = \"1\" } }", 2, "can not be set to this"),
+            ("[[fault]]\nthen = { body_base64 = \"?\" }", 2, "it is not base64"),
+            ("[[fault]]\nthen = { pad_bytes = 268435457 }", 2, "at most 268435456"),
             ("[[fault]]\nthen = { status = \"429\" }", 2, "expected u16"),
             ("[[fault]]\nwhen = { path = \"/\" }", 1, "missing field `then`"),
             ("fault = 1", 1, "invalid type"),

@@ -62,6 +62,7 @@ impl Stage {
         let then = fault.and_then(|number| self.faults.get(number)).map(|counted| counted.fault.then.clone());
         let then = then.unwrap_or_default();
         let mut response = self.act(&then, request, now);
+        response.body.resize(response.body.len() + then.pad_bytes, b' ');
         for (name, value) in &then.headers {
             response = response.with_header(name, value);
         }
@@ -95,8 +96,9 @@ impl Stage {
         {
             return last.clone();
         }
-        if then.status.is_some() || then.body.is_some() {
-            let body = then.body.clone().unwrap_or_default().into_bytes();
+        let body = then.body_base64.clone().or_else(|| then.body.clone().map(String::into_bytes));
+        if then.status.is_some() || body.is_some() {
+            let body = body.unwrap_or_default();
             let response = Response { body, ..Response::empty(then.status.unwrap_or(200)) };
             return response.with_header("Content-Type", "application/json");
         }
@@ -244,6 +246,16 @@ mod tests {
         let odd = ask(&mut stage, "GET", "/odd");
         assert_eq!((body(&odd), odd.response.status), ("<html>", 200));
         assert_eq!((body(&ask(&mut stage, "GET", "/")), ask(&mut stage, "GET", "/").fault), ("3!", None));
+    }
+
+    #[test]
+    fn a_body_can_be_any_bytes_and_of_any_size() {
+        let mut stage = stage(
+            "[[fault]]\nwhen = { path = \"/odd\" }\nthen = { body_base64 = \"/wA=\" }\n\
+             [[fault]]\nthen = { pad_bytes = 3 }",
+        );
+        assert_eq!(ask(&mut stage, "GET", "/odd").response.body, [0xff, 0]);
+        assert_eq!(body(&ask(&mut stage, "GET", "/")), "1   ");
     }
 
     #[test]
