@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 pub mod dev;
+pub mod double;
 pub mod healthcheck;
 pub mod output;
 pub mod providers;
@@ -60,6 +61,7 @@ enum Command {
     Dev(dev::Dev),
     Check(check::Check),
     Send(send::Send),
+    Double(double::Double),
     Tail(tail::Tail),
     Replay(replay::Replay),
     Reconcile(reconcile::Reconcile),
@@ -168,6 +170,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Dev(command) => command.run(&context).await,
             Command::Check(command) => command.run(&context).await,
             Command::Send(command) => command.run(&context).await,
+            Command::Double(command) => command.run(&context).await,
             Command::Tail(command) => command.run(&context),
             Command::Replay(command) => command.run(&context).await,
             Command::Reconcile(command) => command.run(&context).await,

@@ -1,4 +1,4 @@
-//! The two HTTP servers. actix-web is used here and nowhere else.
+//! The HTTP servers: of webhooks, of operators, and of doubles. actix-web is used here and nowhere else.
 
 use std::fmt;
 use std::io;
@@ -18,6 +18,7 @@ pub mod body;
 pub mod budget;
 pub mod connection;
 mod descriptors;
+pub mod double;
 pub mod pace;
 pub mod peer;
 mod service;

@@ -6,6 +6,7 @@ use crate::event::country;
 use secrecy::SecretString;
 
 pub mod api;
+pub mod double;
 pub mod simulate;
 mod sink;
 
@@ -14,6 +15,7 @@ use crate::request::Method;
 use crate::section::Section;
 use crate::verify::{Verified, Verifier};
 use api::{Api, StreamInfo};
+use double::DoubleInfo;
 use simulate::Simulation;
 pub use sink::{Fault, Normalized, Reply, Sink};
 
@@ -49,6 +51,8 @@ pub struct ProviderInfo {
     pub max_body_bytes: usize,
     /// The kinds of event it can make.
     pub kinds: &'static [Kind],
+    /// The double of its API, if there is one.
+    pub double: Option<&'static DoubleInfo>,
     /// A `[[sources]]` block for the configuration file.
     pub example: &'static str,
     /// Page of the documentation.

@@ -19,6 +19,9 @@ const LAST_S: i64 = 253_402_207_200;
 pub struct Time(jiff::Timestamp);
 
 impl Time {
+    /// The moment from which Unix counts.
+    pub const EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
+
     /// The time on the system clock, in whole milliseconds. Only the edges of the program call this:
     /// everything inside is given the time.
     pub fn now() -> Self {
@@ -81,6 +84,12 @@ impl Time {
     /// Whole microseconds since the Unix epoch.
     pub fn unix_us(self) -> i64 {
         self.0.as_microsecond()
+    }
+
+    /// The time in whole seconds as HTTP's headers write it (RFC 9110, section 5.6.7); empty for years that they can not
+    /// write.
+    pub fn to_http_date(self) -> String {
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&self.0).unwrap_or_default()
     }
 
     fn in_range(timestamp: jiff::Timestamp) -> Option<Self> {
@@ -211,6 +220,12 @@ mod tests {
     fn times_documented_as_utc_need_no_zone() {
         let time = Time::parse_utc_without_zone("2013-11-21 17:31:42").unwrap();
         assert_eq!(time.unix_seconds(), 1_385_055_102);
+    }
+
+    #[test]
+    fn headers_of_http_have_a_form_of_their_own() {
+        let time = Time::parse_iso("1994-11-06T08:49:37.9Z").unwrap();
+        assert_eq!(time.to_http_date(), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     proptest::proptest! {

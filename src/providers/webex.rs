@@ -13,6 +13,7 @@ use crate::verify::hmac::{Algorithm, HmacKeys};
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod api;
+mod double;
 mod envelope;
 mod fields;
 mod ids;
@@ -36,6 +37,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     // One interval of a large partner comes in one body of tens of megabytes.
     max_body_bytes: 64 * 1024 * 1024,
     kinds: &[Kind::CallRecord, Kind::CallEvent],
+    double: Some(&double::INFO),
     example: include_str!("webex/example.toml"),
     documentation: "docs/providers/webex.md",
     configure,

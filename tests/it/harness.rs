@@ -24,8 +24,10 @@ use trunkline::settings::Policy;
 
 pub(crate) mod answer;
 pub(crate) mod connection;
+pub(crate) mod double;
 pub(crate) mod faulty_files;
 pub(crate) mod program;
+pub(crate) mod python;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod webhook;

@@ -12,6 +12,8 @@ use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulati
 
 mod call;
 
+pub(super) use call::record;
+
 pub(super) const SIMULATIONS: &[Simulation] = &[
     Simulation {
         name: "cdr",
@@ -46,8 +48,13 @@ fn customer(seed: &Seed) -> String {
 
 /// One delivery of the partner webhook, in the shape asked for.
 fn delivery(seed: &Seed) -> Value {
-    let records: Vec<Value> = (0..seed.records).map(|number| Value::Object(call::record(seed, number))).collect();
-    match seed.shape.as_str() {
+    let records: Vec<Value> = (0..seed.records).map(|number| Value::Object(record(seed, number))).collect();
+    shaped(&seed.shape, records)
+}
+
+/// Records as one body, in a shape by its name.
+pub(super) fn shaped(shape: &str, records: Vec<Value>) -> Value {
+    match shape {
         "envelope" => envelope(&json!({"items": records})),
         "envelope-array" => envelope(&Value::from(records)),
         "array" => Value::from(records),
@@ -78,7 +85,7 @@ fn envelope(data: &Value) -> Value {
     })
 }
 
-fn organisation_id(organisation: &str) -> String {
+pub(super) fn organisation_id(organisation: &str) -> String {
     STANDARD.encode(format!("ciscospark://us/ORGANIZATION/{organisation}"))
 }
 
@@ -159,7 +166,7 @@ fn telephony_event(seed: &Seed, (event, sort, state, age_s): (&str, &str, &str, 
 }
 
 /// Signs as Webex does: HMAC-SHA1 over the body, 40 hexadecimal digits.
-fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+pub(super) fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
     let signature = signing.credentials.key().map(|key| {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104)")]
         let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("HMAC takes any key");

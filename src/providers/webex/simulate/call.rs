@@ -66,7 +66,7 @@ const CALLS: [Call; 4] = [
 ];
 
 /// One record, different by its number.
-pub(super) fn record(seed: &Seed, number: usize) -> Map<String, Value> {
+pub(in super::super) fn record(seed: &Seed, number: usize) -> Map<String, Value> {
     let call = &CALLS[number % CALLS.len()];
     NAMES.iter().map(|(name, _)| ((*name).to_owned(), value(name, seed, number, call))).collect()
 }
