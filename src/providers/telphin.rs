@@ -35,9 +35,9 @@ pub static INFO: ProviderInfo = ProviderInfo {
     methods: &[Method::Get, Method::Post],
     max_body_bytes: 10 * 1024 * 1024,
     kinds: &[Kind::CallEvent, Kind::CallRecord],
-    double: None,
     example: include_str!("telphin/example.toml"),
     documentation: "docs/providers/telphin.md",
+    double: None,
     configure,
     simulations: simulate::SIMULATIONS,
 };

@@ -37,9 +37,9 @@ pub static INFO: ProviderInfo = ProviderInfo {
     methods: &[Method::Post, Method::Get],
     max_body_bytes: 10 * 1024 * 1024,
     kinds: &[Kind::MessageStatus, Kind::InboundMessage],
-    double: None,
     example: include_str!("vonage/example.toml"),
     documentation: "docs/providers/vonage.md",
+    double: None,
     configure,
     simulations: simulate::SIMULATIONS,
 };

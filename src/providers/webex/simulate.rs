@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::event::time::Time;
-use crate::provider::simulate::{Seed, SignedRequest, Signing, Simulation, json_bytes};
+use crate::provider::simulate::{Credentials, Seed, SignedRequest, Signing, Simulation, json_bytes};
 use crate::request::Method;
 
 mod call;
@@ -68,6 +68,12 @@ pub(super) fn shaped(shape: &str, records: Vec<Value>) -> Value {
         "camel" => json!({"items": records.iter().map(camel).collect::<Vec<_>>()}),
         _ => json!({"items": records}),
     }
+}
+
+/// A body, signed for this URL as `trunkline send` signs it.
+pub(super) fn signed(url: &str, secret: &SecretString, now: Time, body: Vec<u8>) -> SignedRequest {
+    let credentials = Credentials::new(PARTNER, secret.expose_secret());
+    sign(&Signing { credentials: &credentials, url, now }, body)
 }
 
 fn envelope(data: &Value) -> Value {
@@ -168,7 +174,7 @@ fn telephony_event(seed: &Seed, (event, sort, state, age_s): (&str, &str, &str, 
 }
 
 /// Signs as Webex does: HMAC-SHA1 over the body, 40 hexadecimal digits.
-pub(super) fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
     let credentials = signing.credentials;
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if let Some(secret) = &credentials.secret {
