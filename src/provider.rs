@@ -51,12 +51,12 @@ pub struct ProviderInfo {
     pub max_body_bytes: usize,
     /// The kinds of event it can make.
     pub kinds: &'static [Kind],
-    /// The double of its API, if there is one.
-    pub double: Option<&'static DoubleInfo>,
     /// A `[[sources]]` block for the configuration file.
     pub example: &'static str,
     /// Page of the documentation.
     pub documentation: &'static str,
+    /// The double of its API, if there is one.
+    pub double: Option<&'static DoubleInfo>,
     /// Reads the provider's own keys of a source and makes its side of the source.
     pub configure: fn(&SourceOptions, &mut Section<'_>) -> Configured,
     /// The webhooks that `trunkline send` can make.

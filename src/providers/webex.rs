@@ -37,9 +37,9 @@ pub static INFO: ProviderInfo = ProviderInfo {
     // One interval of a large partner comes in one body of tens of megabytes.
     max_body_bytes: 64 * 1024 * 1024,
     kinds: &[Kind::CallRecord, Kind::CallEvent],
-    double: Some(&double::INFO),
     example: include_str!("webex/example.toml"),
     documentation: "docs/providers/webex.md",
+    double: Some(&double::INFO),
     configure,
     simulations: simulate::SIMULATIONS,
     streams: api::STREAMS,

@@ -173,7 +173,8 @@ impl<'c> Command<'c> {
             Access::OAuth(oauth) if oauth.refresh_token.is_some() => Some(Vault::new(&settings.reconcile.state_keys)?),
             _ => None,
         };
-        if settings.kafka.create_topics && !options.dry_run {
+        // A dry run keeps nothing but tokens, of which a provider may have ended the old one.
+        if settings.kafka.create_topics && (!options.dry_run || vault.is_some()) {
             topics::create_missing(&settings.kafka, STATE).await?;
         }
         let metrics = Arc::new(Metrics::new());

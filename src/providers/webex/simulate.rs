@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::event::time::Time;
-use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulation};
+use crate::provider::simulate::{Credentials, Encoding, Seed, SignedRequest, Signing, Simulation};
 
 mod call;
 
@@ -66,6 +67,12 @@ pub(super) fn shaped(shape: &str, records: Vec<Value>) -> Value {
         "camel" => json!({"items": records.iter().map(camel).collect::<Vec<_>>()}),
         _ => json!({"items": records}),
     }
+}
+
+/// A body, signed for this URL as `trunkline send` signs it.
+pub(super) fn signed(url: &str, secret: &SecretString, now: Time, body: Vec<u8>) -> SignedRequest {
+    let credentials = Credentials { secret: Some(secret.clone()), ..Credentials::new(PARTNER, "") };
+    sign(&Signing { credentials: &credentials, url, now, encoding: Encoding::Json }, body)
 }
 
 fn envelope(data: &Value) -> Value {
@@ -166,7 +173,7 @@ fn telephony_event(seed: &Seed, (event, sort, state, age_s): (&str, &str, &str, 
 }
 
 /// Signs as Webex does: HMAC-SHA1 over the body, 40 hexadecimal digits.
-pub(super) fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
+fn sign(signing: &Signing<'_>, body: Vec<u8>) -> SignedRequest {
     let signature = signing.credentials.key().map(|key| {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104)")]
         let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("HMAC takes any key");

@@ -12,7 +12,6 @@ use super::calls::{Call, Calls, moment_ms, stamp, time};
 use crate::event::time::Time;
 use crate::provider::double::world::World;
 use crate::provider::double::{Delivery, Recipient};
-use crate::provider::simulate::{Credentials, Encoding, SignedRequest, Signing};
 
 /// Between two batches.
 const INTERVAL_MS: i64 = 5 * 60_000;
@@ -143,13 +142,6 @@ fn batch(calls: &Calls, shape: &str, recipient: &Recipient, moment_ms: i64, numb
     let records = numbers.iter().map(|number| Value::Object(calls.record(&calls.by_number(*number)))).collect();
     let body = simulate::shaped(shape, records).to_string().into_bytes();
     let due_at = time(moment_ms);
-    let request = signed(recipient, due_at, body);
+    let request = simulate::signed(&recipient.url, &recipient.secret, due_at, body);
     Delivery { id: moment_ms.unsigned_abs(), due_at, facts: numbers.len(), request }
-}
-
-/// Signed by the simulation, as `trunkline send` does it.
-fn signed(recipient: &Recipient, now: Time, body: Vec<u8>) -> SignedRequest {
-    let credentials = Credentials { secret: Some(recipient.secret.clone()), ..Credentials::new("", "") };
-    let signing = Signing { credentials: &credentials, url: &recipient.url, now, encoding: Encoding::Json };
-    simulate::sign(&signing, body)
 }
