@@ -110,7 +110,7 @@ impl Api for TestApi {
     }
 
     fn ask(&self, question: &Question) -> Box<dyn Talk> {
-        Box::new(OneRequest(if *question == Question::Check { Verb::Post } else { Verb::Get }))
+        Box::new(OneRequest(if matches!(question, Question::Check(_)) { Verb::Post } else { Verb::Get }))
     }
 
     fn judge(&self, _request: &Request, answer: &Answer) -> Verdict {
@@ -236,7 +236,7 @@ async fn a_server_in_trouble_is_asked_six_times() {
 
 #[tokio::test]
 async fn what_changes_something_is_not_repeated_once_it_has_arrived() {
-    let post = |answers| ask_with(basic(), Arc::new(NoVault), Question::Check, answers);
+    let post = |answers| ask_with(basic(), Arc::new(NoVault), Question::Check(Time::now()), answers);
     let outcome = post(vec![answer(500, "", b"")]).await;
     assert_eq!((outcome.failed(), outcome.asked.len()), (&Verdict::Again { word: "server_error" }, 1));
     let outcome = post(vec![answer(503, "retry-after: 2\r\n", b""), answer(429, "", b""), ok()]).await;

@@ -129,8 +129,8 @@ pub enum Question {
     Counts(Asked),
     /// Which rows there are.
     Rows(Asked),
-    /// Whether the credentials and rights are there: something harmless.
-    Check,
+    /// Whether the credentials and rights are there: something harmless, about a time before this one.
+    Check(Time),
 }
 
 /// A stretch of time of a stream, the end of which is outside of it.

@@ -28,6 +28,7 @@ mod private_numbers;
 mod program;
 mod properties;
 mod raw_requests;
+mod reconciled;
 mod refused;
 mod refused_records;
 mod replayed;

@@ -190,8 +190,8 @@ impl Api for WebexApi {
         match question {
             Question::Counts(asked) => Box::new(counts::Counts::new(counts_request(asked), self.others(asked))),
             Question::Rows(asked) => Box::new(rows::Rows::new(self.rows_request(asked), self.base_of(asked.stream))),
-            Question::Check => {
-                let to = Time::now().plus_s(-3600);
+            Question::Check(now) => {
+                let to = now.plus_s(-3600);
                 let from = to.plus_s(-60);
                 let asked = Asked { stream: "cdr", from, to, account: None, region: None };
                 Box::new(counts::Counts::new(counts_request(&asked), Vec::new()))

@@ -1,0 +1,161 @@
+//! `trunkline reconcile` against the double of Webex's API, through the whole program.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::double::{TestDouble, world};
+use crate::harness::program::{Finished, Place};
+use crate::harness::{CALL_RECORD, DEAD_LETTER, STATE, TestApp, schema, value_of};
+
+const WHOLE: [&str; 4] = ["--from", "2026-02-03T10:00:00Z", "--to", "2026-02-03T13:00:00Z"];
+
+/// A place with a source that asks the double, and more keys of it.
+fn place(app: &TestApp, double: &TestDouble, more: &str) -> Place {
+    let place = Place::new();
+    let base = &double.bases.first;
+    let secret = |name: &str| double.credential(name);
+    place.file(
+        "trunkline.toml",
+        &format!(
+            "[kafka]\nbootstrap_servers = \"{}\"\ncreate_topics = false\n[spool]\ndir = {:?}\n\
+             [reconcile]\nstate_keys = [\"0123456789abcdef\"]\n[[sources]]\nname = \"webex-partner\"\nprovider = \"webex\"\n\
+             signature_secrets = [\"secret\"]\nclient_id = \"{}\"\nclient_secret = \"{}\"\nrefresh_token = \"{}\"\n\
+             api_url = \"{base}\"\nanalytics_url = \"{base}\"\nfeed_url = \"{base}\"\nregion_urls = [\"{}\"]\n{more}",
+            app.brokers(),
+            place.path("spool"),
+            secret("client_id"),
+            secret("client_secret"),
+            secret("refresh_token"),
+            double.bases.second,
+        ),
+    );
+    place
+}
+
+/// An hour after the time that is compared.
+fn double(script: &str) -> TestDouble {
+    let double = TestDouble::start("webex", world(), script);
+    double.turn_clock(3600);
+    double
+}
+
+async fn reconcile(place: &Place, more: &[&str]) -> Finished {
+    let arguments = [&["--log", "error", "reconcile", "webex-partner"], more].concat();
+    // The double answers on this test's own threads.
+    tokio::task::block_in_place(|| place.run(&arguments))
+}
+
+/// The lines of JSON.
+fn lines(finished: &Finished) -> Vec<Value> {
+    finished.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn summary(finished: &Finished) -> Value {
+    lines(finished).pop().unwrap()
+}
+
+fn keys(app: &TestApp) -> BTreeSet<String> {
+    app.records(CALL_RECORD).into_iter().map(|record| record.key).collect()
+}
+
+async fn facts(double: &TestDouble) -> BTreeSet<String> {
+    let facts = double.facts("to=2026-02-03T13:00:00Z").await;
+    facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_topics_lack_is_published_once() {
+    let app = TestApp::start().await;
+    let double = double("");
+    let place = place(&app, &double, "");
+    let first_hour = ["--from", "2026-02-03T10:00:00Z", "--to", "2026-02-03T11:00:00Z"];
+    let first = reconcile(&place, &first_hour).await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    let earlier = keys(&app).len() as u64;
+    let dry = reconcile(&place, &[&WHOLE[..], &["--json", "--dry-run"]].concat()).await;
+    assert_eq!(dry.code, Some(4), "{dry:?}");
+    assert_eq!(keys(&app).len() as u64, earlier, "a dry run publishes nothing");
+    let whole = reconcile(&place, &[&WHOLE[..], &["--json"]].concat()).await;
+    assert_eq!(whole.code, Some(0), "{whole:?}");
+    let facts = facts(&double).await;
+    let (all, totals) = (facts.len() as u64, summary(&whole)["totals"].clone());
+    assert!(earlier > 50 && all > 300, "{earlier} of {all}");
+    assert_eq!((&totals["expected"], &totals["held"]), (&json!(all), &json!(earlier)));
+    assert_eq!((&totals["missing"], &totals["published"]), (&json!(all - earlier), &json!(all - earlier)));
+    assert_eq!(keys(&app), facts);
+    let again = reconcile(&place, &[&WHOLE[..], &["--json"]].concat()).await;
+    let totals = summary(&again)["totals"].clone();
+    assert_eq!((&totals["held"], &totals["published"]), (&json!(all), &json!(0)));
+    assert_eq!((app.records(CALL_RECORD).len() as u64, app.records(DEAD_LETTER).len()), (all, 0));
+    let event = value_of(&app.records(CALL_RECORD)[0]);
+    schema::assert_valid(&event);
+    let ingest = &event["ingest"];
+    assert_eq!(
+        (&ingest["via"], &ingest["verification"], &ingest["scheme"]),
+        (&json!("poll"), &json!("api"), &json!("webex-oauth"))
+    );
+    assert_eq!(event["product"], "cdr_records");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_is_read_page_by_page_and_the_same_records_have_the_same_ids() {
+    let app = TestApp::start().await;
+    let double = double("[manners]\npage_records = 7\nrates = false\n");
+    let org = format!("org_id = \"{}\"\n", double.credential("org_id"));
+    let place = place(&app, &double, &org);
+    let counted = reconcile(&place, &WHOLE).await;
+    assert_eq!(counted.code, Some(0), "{counted:?}");
+    let before = app.records(CALL_RECORD).len();
+    let feed = reconcile(&place, &[&WHOLE[..], &["--json", "--product", "cdr_feed"]].concat()).await;
+    let totals = summary(&feed)["totals"].clone();
+    assert!(totals["held"].as_u64().unwrap() > 20, "{feed:?}");
+    assert_eq!((&totals["new"], &totals["published"]), (&json!(0), &json!(0)));
+    assert_eq!(app.records(CALL_RECORD).len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_is_told_and_publishes_nothing_false() {
+    let app = TestApp::start().await;
+    let refused = "[[fault]]\nwhen = { path = \"/v1/partners/cdrcountbyorg\" }\nthen = { status = 403 }\n";
+    let double = double(refused);
+    let place = place(&app, &double, "");
+    let forbidden = reconcile(&place, &WHOLE).await;
+    assert!(forbidden.code == Some(1) && forbidden.stderr.contains("forbidden"), "{forbidden:?}");
+    double.play("[[fault]]\nwhen = { path = \"/v1/partners/cdrsbyorg\", first = 1 }\nthen = { body = \"{\\\"items\\\":[]}\" }\n").await;
+    let first_hour = ["--from", "2026-02-03T10:00:00Z", "--to", "2026-02-03T11:00:00Z", "--json"];
+    let short = reconcile(&place, &first_hour).await;
+    let totals = summary(&short)["totals"].clone();
+    assert!(short.code == Some(4) && totals["unexplained"].as_u64().unwrap() > 0, "{short:?}");
+    let mended = reconcile(&place, &first_hour).await;
+    assert_eq!((mended.code, &summary(&mended)["totals"]["unexplained"]), (Some(0), &json!(0)), "{mended:?}");
+    for finished in [&forbidden, &short, &mended] {
+        for name in ["client_secret", "refresh_token", "access_token"] {
+            let secret = double.credential(name);
+            assert!(!finished.stdout.contains(secret) && !finished.stderr.contains(secret), "{finished:?}");
+        }
+    }
+    let state: String =
+        app.records(STATE).iter().map(|record| String::from_utf8_lossy(&record.value).into_owned()).collect();
+    assert!(state.contains("\"sealed\"") && !state.contains("double-refresh"), "tokens are sealed");
+}
+
+#[test]
+fn what_can_not_be_compared_is_told() {
+    let place = Place::new();
+    place.file(
+        "trunkline.toml",
+        "[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n[[sources]]\nname = \"webex-partner\"\nprovider = \"webex\"\n\
+         signature_secrets = [\"secret\"]\n[[sources]]\nname = \"telphin\"\nprovider = \"telphin\"\naccount_id = \"999\"\n\
+         url_tokens = [\"a-long-random-token\"]\n",
+    );
+    for (arguments, told) in [
+        (&["reconcile", "nobody"][..], "the sources are: webex-partner, telphin"),
+        (&["reconcile", "webex-partner"], "has no credentials for its provider's API"),
+        (&["reconcile", "telphin"], "has no credentials for its provider's API"),
+    ] {
+        let finished = place.run(arguments);
+        assert!(finished.code == Some(1) && finished.stderr.contains(told), "{finished:?}");
+    }
+    assert_eq!(place.run(&["reconcile", "webex-partner", "--from", "yesterday"]).code, Some(2));
+}
