@@ -9,6 +9,35 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+/// What may come of a request, the label `outcome`. A series that begins when something goes wrong for the first time
+/// has no rate then.
+const OUTCOMES: [&str; 24] = [
+    "ok",
+    "empty",
+    "lossy",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "gone",
+    "conflict",
+    "invalid",
+    "expired",
+    "throttled",
+    "quota",
+    "elsewhere",
+    "server_error",
+    "unreachable",
+    "tls",
+    "redirect_refused",
+    "foreign_host",
+    "timeout",
+    "truncated",
+    "not_understood",
+    "too_large",
+    "short_answer",
+    "page_repeats",
+];
+
 type Labels = Vec<(&'static str, String)>;
 
 /// The metrics of all sources that ask an API.
@@ -80,11 +109,20 @@ impl ApiFamilies {
 }
 
 impl ApiMetrics {
+    /// Counts no request of a class, so that its counters exist from now on.
+    pub fn begin(&self, class: &'static str) {
+        for outcome in OUTCOMES {
+            drop(self.requests.get_or_create(&self.labels(class, outcome)));
+        }
+    }
+
     /// Counts a request. Class and outcome come from fixed lists.
     pub fn request(&self, class: &'static str, outcome: &'static str) {
-        let labels =
-            vec![("source", self.source.clone()), ("endpoint", class.to_owned()), ("outcome", outcome.to_owned())];
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create(&self.labels(class, outcome)).inc();
+    }
+
+    fn labels(&self, class: &'static str, outcome: &'static str) -> Labels {
+        vec![("source", self.source.clone()), ("endpoint", class.to_owned()), ("outcome", outcome.to_owned())]
     }
 
     /// Notes how long a request took.
