@@ -25,6 +25,7 @@ use crate::telemetry::api::ApiMetrics;
 
 pub mod access;
 mod exchange;
+mod fetch;
 mod origin;
 mod pace;
 mod wait;
@@ -32,6 +33,8 @@ mod wait;
 use access::{Authorisation, Vault};
 use exchange::Trouble;
 pub use exchange::{Client, ClientError, ClientSettings};
+use fetch::File;
+pub use fetch::{Fetching, Target};
 use pace::Paces;
 use wait::{LONGEST_ON_THE_SPOT, delays, told_wait};
 
@@ -183,7 +186,7 @@ impl Line {
             if started.elapsed() >= self.limits.duration {
                 return too_long();
             }
-            say = match self.exchange(&request).await {
+            say = match self.exchange(&request, None).await {
                 Exchanged::Answered(answer, fetched, word) => {
                     findings.fetched(&fetched);
                     let next = talk.next(Heard::Answer(&answer), findings);
@@ -201,11 +204,11 @@ impl Line {
     }
 
     /// Makes one request until it is answered or nothing will come of it.
-    async fn exchange(&self, request: &Request) -> Exchanged {
+    async fn exchange(&self, request: &Request, mut file: Option<&mut File<'_>>) -> Exchanged {
         let mut delays = delays();
         let mut tried = Tried::default();
         loop {
-            let (word, wait) = match self.once(request, &mut tried).await {
+            let (word, wait) = match self.once(request, &mut tried, file.as_deref_mut()).await {
                 Next::Done(exchanged) => return exchanged,
                 Next::Again { word, wait: Some(wait) } if wait > LONGEST_ON_THE_SPOT => {
                     tracing::info!(source.name = %self.source_name, request.class, word, wait_s = wait.as_secs(), "the provider wants to be asked later");
@@ -225,14 +228,14 @@ impl Line {
     }
 
     /// One try.
-    async fn once(&self, request: &Request, tried: &mut Tried) -> Next {
+    async fn once(&self, request: &Request, tried: &mut Tried, file: Option<&mut File<'_>>) -> Next {
         let _turn = self.paces.turn(request.class).await;
         let credentials = match self.authorisation.header(&self.client, tried.refused.as_ref()).await {
             Ok(credentials) => credentials,
             Err(verdict) => return without_token(verdict),
         };
         let (started, fetched) = (Instant::now(), fetched(request));
-        let sent = self.client.exchange(&*self.api, request, &credentials).await;
+        let sent = self.client.exchange(&*self.api, request, &credentials, file).await;
         let took = started.elapsed();
         self.metrics.duration(took);
         match sent {
@@ -302,6 +305,7 @@ impl Line {
                 tracing::error!(source.name = %self.source_name, request.class, "the provider redirects to another host or in a circle, which is not followed; is the configured URL of its API right?");
                 self.judged(request, Verdict::Again { word })
             }
+            Trouble::NotWritten => self.judged(request, Verdict::Again { word }),
             Trouble::TooLarge => {
                 self.metrics.request(request.class, word);
                 Next::Done(Exchanged::Judged(Verdict::Narrower))

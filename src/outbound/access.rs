@@ -251,7 +251,7 @@ fn verdict_of(trouble: Trouble) -> Verdict {
     match trouble {
         Trouble::Failed { word, .. } => Verdict::Again { word },
         Trouble::Refused { word, mend } => Verdict::Misconfigured { word, mend },
-        Trouble::Redirected => Verdict::Again { word: trouble.word() },
+        Trouble::Redirected | Trouble::NotWritten => Verdict::Again { word: trouble.word() },
         Trouble::TooLarge => Verdict::Again { word: "not_understood" },
     }
 }

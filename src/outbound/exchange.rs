@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use url::Url;
 
+use super::fetch::File;
 use super::origin;
 use crate::build::BUILD;
 use crate::provider::api::{Answer, Api, Request, Verb};
@@ -24,7 +25,9 @@ pub(super) struct Bounds {
     pub(super) connect: Duration,
     /// Time without a byte.
     pub(super) silence: Duration,
-    /// Time for all of it, redirects included.
+    /// The same for files, which a provider may have to find first.
+    pub(super) file_silence: Duration,
+    /// Time for all of it, redirects included; not for files, which take as long as they are large.
     pub(super) whole: Duration,
     /// The greatest answer, after compression was undone.
     pub(super) answer_bytes: usize,
@@ -35,6 +38,7 @@ impl Default for Bounds {
         Self {
             connect: Duration::from_secs(10),
             silence: Duration::from_secs(30),
+            file_silence: Duration::from_secs(60),
             whole: Duration::from_secs(120),
             answer_bytes: 64 * 1024 * 1024,
         }
@@ -65,6 +69,8 @@ pub enum ClientError {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// For files, whose bytes are kept as they come.
+    files: reqwest::Client,
     bounds: Bounds,
 }
 
@@ -79,6 +85,8 @@ pub(super) enum Trouble {
     Redirected,
     /// The answer is too large.
     TooLarge,
+    /// A file can not be written here.
+    NotWritten,
 }
 
 impl Trouble {
@@ -87,6 +95,7 @@ impl Trouble {
             Self::Failed { word, .. } | Self::Refused { word, .. } => word,
             Self::Redirected => "redirect_refused",
             Self::TooLarge => "too_large",
+            Self::NotWritten => "not_written",
         }
     }
 }
@@ -101,37 +110,37 @@ impl Client {
     }
 
     pub(super) fn within(settings: &ClientSettings, bounds: Bounds) -> Result<Self, ClientError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(format!("trunkline/{}", BUILD.version))
-            .connect_timeout(bounds.connect)
-            .read_timeout(bounds.silence)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy();
-        if let Some(proxy) = &settings.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(ClientError::Invalid)?);
-        }
-        if let Some(pem) = &settings.ca_pem {
-            builder = builder.tls_certs_merge(certificates(pem)?);
-        }
-        let http = builder.build().map_err(ClientError::Invalid)?;
-        Ok(Self { http, bounds })
+        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(ClientError::Invalid);
+        let http = build(builder(settings, &bounds)?)?;
+        let files = build(builder(settings, &bounds)?.no_gzip().read_timeout(bounds.file_silence))?;
+        Ok(Self { http, files, bounds })
     }
 
-    /// Makes a request of an API with its credentials.
+    /// Makes a request of an API with its credentials. The body of an answer 200 goes into `file` where there is one.
     pub(super) async fn exchange(
         &self,
         api: &dyn Api,
         request: &Request,
         credentials: &SecretString,
+        file: Option<&mut File<'_>>,
     ) -> Result<Answer, Trouble> {
         let url = url_of(api, request)?;
-        within(self.bounds.whole, self.follow(request, url, credentials)).await
+        match file {
+            Some(file) => self.follow(request, url, credentials, Some(file)).await,
+            None => within(self.bounds.whole, self.follow(request, url, credentials, None)).await,
+        }
     }
 
-    async fn follow(&self, request: &Request, mut url: Url, credentials: &SecretString) -> Result<Answer, Trouble> {
+    async fn follow(
+        &self,
+        request: &Request,
+        mut url: Url,
+        credentials: &SecretString,
+        mut file: Option<&mut File<'_>>,
+    ) -> Result<Answer, Trouble> {
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.send(request, url.clone(), credentials).await?;
+            let builder = self.builder(request, url.clone(), credentials, file.is_some())?;
+            let answer = answer_of(builder, self.bounds.answer_bytes, file.as_deref_mut()).await?;
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }
@@ -140,7 +149,13 @@ impl Client {
         Err(Trouble::Redirected)
     }
 
-    async fn send(&self, request: &Request, url: Url, credentials: &SecretString) -> Result<Answer, Trouble> {
+    fn builder(
+        &self,
+        request: &Request,
+        url: Url,
+        credentials: &SecretString,
+        is_file: bool,
+    ) -> Result<reqwest::RequestBuilder, Trouble> {
         let method = match request.verb {
             Verb::Get => reqwest::Method::GET,
             Verb::Post => reqwest::Method::POST,
@@ -150,11 +165,15 @@ impl Client {
         let mut authorization =
             reqwest::header::HeaderValue::from_str(credentials.expose_secret()).map_err(|_| not_a_header())?;
         authorization.set_sensitive(true);
-        let mut builder = self.http.request(method, url).header(reqwest::header::AUTHORIZATION, authorization);
+        let http = if is_file { &self.files } else { &self.http };
+        let mut builder = http.request(method, url).header(reqwest::header::AUTHORIZATION, authorization);
         if let Some(body) = &request.body {
             builder = builder.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
         }
-        answer_of(builder, self.bounds.answer_bytes).await
+        if is_file {
+            builder = builder.header(reqwest::header::ACCEPT_ENCODING, "identity");
+        }
+        Ok(builder)
     }
 
     /// Posts a form for a token, which carries its credentials in itself.
@@ -162,8 +181,26 @@ impl Client {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let media_type = "application/x-www-form-urlencoded";
         let builder = self.http.post(url).header(reqwest::header::CONTENT_TYPE, media_type).body(body);
-        within(self.bounds.whole, answer_of(builder, MAX_TOKEN_BYTES)).await
+        within(self.bounds.whole, answer_of(builder, MAX_TOKEN_BYTES, None)).await
     }
+}
+
+/// What all requests have in common.
+fn builder(settings: &ClientSettings, bounds: &Bounds) -> Result<reqwest::ClientBuilder, ClientError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(format!("trunkline/{}", BUILD.version))
+        .connect_timeout(bounds.connect)
+        .read_timeout(bounds.silence)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .no_proxy();
+    if let Some(proxy) = &settings.proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(ClientError::Invalid)?);
+    }
+    if let Some(pem) = &settings.ca_pem {
+        builder = builder.tls_certs_merge(certificates(pem)?);
+    }
+    Ok(builder)
 }
 
 /// The certificates of a file. One that is unreadable would only show when the client is made, and is looked for here,
@@ -209,11 +246,24 @@ async fn within<T>(limit: Duration, exchange: impl Future<Output = Result<T, Tro
     tokio::time::timeout(limit, exchange).await.map_err(timed_out)?
 }
 
-async fn answer_of(builder: reqwest::RequestBuilder, max_bytes: usize) -> Result<Answer, Trouble> {
+async fn answer_of(
+    builder: reqwest::RequestBuilder,
+    max_bytes: usize,
+    file: Option<&mut File<'_>>,
+) -> Result<Answer, Trouble> {
     let mut response = builder.send().await.map_err(|error| trouble_of(&error))?;
     let status = response.status().as_u16();
     let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let body = match file.filter(|_| status == 200) {
+        Some(file) => file.take(&mut response).await.map(|()| Vec::new())?,
+        None => held(&mut response, max_bytes).await?,
+    };
+    Ok(Answer { status, headers, body })
+}
+
+/// Reads the whole body, counted after compression was undone.
+async fn held(response: &mut reqwest::Response, max_bytes: usize) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| trouble_of(&error))? {
         if body.len() + chunk.len() > max_bytes {
@@ -221,11 +271,11 @@ async fn answer_of(builder: reqwest::RequestBuilder, max_bytes: usize) -> Result
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body })
+    Ok(body)
 }
 
 /// What an error of the client says. Nothing of its own text is handed on: it may hold the URL.
-fn trouble_of(error: &reqwest::Error) -> Trouble {
+pub(super) fn trouble_of(error: &reqwest::Error) -> Trouble {
     if is_certificate(error) {
         let mend =
             "the certificate of the API's host is not trusted; a proxy that makes its own needs outbound.ca_file";

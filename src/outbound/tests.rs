@@ -15,6 +15,7 @@ use crate::provider::api::{Access, Asked, Pace, Row, Talk};
 use crate::telemetry::metrics::Metrics;
 
 mod bounds;
+mod files;
 mod repeating;
 mod tls;
 mod tokens;
@@ -90,6 +91,10 @@ struct TestApi {
     bases: Vec<(&'static str, Url)>,
 }
 
+fn forbidden() -> Verdict {
+    Verdict::Misconfigured { word: "forbidden", mend: "ask for the right".to_owned() }
+}
+
 /// Has never enough.
 struct Endless;
 
@@ -144,12 +149,14 @@ impl Api for TestApi {
         }
     }
 
-    fn judge(&self, _request: &Request, answer: &Answer) -> Verdict {
+    fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         match answer.status {
-            200 if answer.json::<Vec<serde_json::Value>>().is_none() => Verdict::NotUnderstood,
+            200 if request.class != "files" && answer.json::<Vec<serde_json::Value>>().is_none() => {
+                Verdict::NotUnderstood
+            }
             200 => Verdict::Fine,
             401 => Verdict::Renew,
-            403 => Verdict::Misconfigured { word: "forbidden", mend: "ask for the right".to_owned() },
+            403 => forbidden(),
             423 | 429 => Verdict::Throttled { otherwise: Duration::from_secs(5) },
             _ => Verdict::Again { word: "server_error" },
         }
@@ -229,6 +236,11 @@ impl Setup {
     }
 
     async fn ask(self, question: &Question) -> Outcome {
+        self.with(async |line, rows| line.ask(question, rows).await).await
+    }
+
+    /// Does something with the line, and tells what was seen meanwhile.
+    async fn with(self, does: impl AsyncFnOnce(&Line, &mut Rows) -> Ended) -> Outcome {
         let server = Server::start(self.answers);
         let api = Arc::new(TestApi { access: self.access, bases: vec![("api", server.url())] });
         let waits = Arc::new(Mutex::new(Vec::new()));
@@ -242,7 +254,7 @@ impl Setup {
         let mut line = Line::new("s", api, client, self.vault, Arc::new(metrics.apis.of("s")), sleep);
         line.limits = self.limits;
         let mut rows = Rows::default();
-        let ended = line.ask(question, &mut rows).await;
+        let ended = does(&line, &mut rows).await;
         let waits_s = waits.lock().unwrap().clone();
         Outcome { ended, rows: rows.0, asked: server.asked(), waits_s, metrics: metrics.render() }
     }
@@ -291,7 +303,7 @@ async fn nobody_there_is_unreachable_and_says_nothing_of_the_query() {
     drop(listener);
     let api = TestApi { access: basic(), bases: vec![("api", base)] };
     let client = Client::new(&ClientSettings::default()).unwrap();
-    let trouble = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into()).await;
+    let trouble = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into(), None).await;
     assert_eq!(trouble.unwrap_err(), Trouble::Failed { word: "unreachable", was_sent: false });
 }
 

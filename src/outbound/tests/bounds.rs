@@ -44,7 +44,7 @@ async fn once(serve: impl FnOnce(TcpStream) + Send + 'static) -> Result<Answer, 
     });
     let client = Client::within(&ClientSettings::default(), small()).unwrap();
     let api = TestApi { access: basic(), bases: vec![("api", base)] };
-    let answer = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into()).await;
+    let answer = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into(), None).await;
     over(server).await;
     answer
 }
@@ -103,7 +103,8 @@ async fn an_answer_is_counted_while_it_is_read_and_after_compression_is_undone()
     assert_eq!(once(move |mut stream| stream.write_all(&within).unwrap()).await.unwrap().body.len(), 100_000);
     assert_eq!(once(move |mut stream| stream.write_all(&beyond).unwrap()).await.unwrap_err(), Trouble::TooLarge);
     let usual = Bounds::default();
-    assert_eq!((usual.answer_bytes, usual.whole.as_secs(), usual.silence.as_secs()), (64 << 20, 120, 30));
+    assert_eq!((usual.answer_bytes, usual.whole.as_secs()), (64 << 20, 120));
+    assert_eq!((usual.silence.as_secs(), usual.file_silence.as_secs()), (30, 60));
 }
 
 #[tokio::test]
@@ -161,7 +162,7 @@ async fn a_request_goes_to_the_host_to_which_the_provider_has_directed() {
     let api = TestApi { access: basic(), bases: vec![("api", base.url())] };
     let client = Client::new(&ClientSettings::default()).unwrap();
     let request = Request { elsewhere: Some(region.url()), ..Request::get("api", "rows", "/v1/rows") };
-    let answer = client.exchange(&api, &request, &"Basic x".into()).await.unwrap();
+    let answer = client.exchange(&api, &request, &"Basic x".into(), None).await.unwrap();
     assert_eq!(answer.body, b"[1]");
     assert!(region.asked()[0].contains("authorization: Basic x"));
     base.assert_not_called();
@@ -171,7 +172,7 @@ async fn a_request_goes_to_the_host_to_which_the_provider_has_directed() {
 async fn a_base_that_the_api_does_not_have_is_nobodys() {
     let api = TestApi { access: basic(), bases: Vec::new() };
     let client = Client::new(&ClientSettings::default()).unwrap();
-    let refused = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into()).await;
+    let refused = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into(), None).await;
     assert_eq!(refused.unwrap_err().word(), "foreign_host");
 }
 
@@ -182,7 +183,7 @@ async fn a_proxy_is_asked_for_every_host() {
     let base = Url::parse("http://api.example.com").unwrap();
     let api = TestApi { access: basic(), bases: vec![("api", base)] };
     let client = Client::new(&settings).unwrap();
-    client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into()).await.unwrap();
+    client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into(), None).await.unwrap();
     assert!(proxy.asked()[0].starts_with("GET http://api.example.com/v1/rows HTTP/1.1"));
 }
 

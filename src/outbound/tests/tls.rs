@@ -44,7 +44,7 @@ async fn ask(host: &str, settings: &ClientSettings) -> (Result<Answer, Trouble>,
     let base = Url::parse(&format!("https://{host}:{}", address.port())).unwrap();
     let api = TestApi { access: basic(), bases: vec![("api", base)] };
     let client = Client::new(settings).unwrap();
-    let answer = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into()).await;
+    let answer = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into(), None).await;
     (answer, over(server).await)
 }
 
@@ -82,7 +82,7 @@ async fn a_host_that_speaks_no_tls_is_out_of_reach_and_may_be_asked_again() {
     });
     let api = TestApi { access: basic(), bases: vec![("api", base)] };
     let client = Client::new(&ClientSettings::default()).unwrap();
-    let trouble = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into()).await;
+    let trouble = client.exchange(&api, &Request::get("api", "rows", "/v1/rows"), &"Basic x".into(), None).await;
     assert_eq!(trouble.unwrap_err(), Trouble::Failed { word: "unreachable", was_sent: false });
     over(server).await;
 }
