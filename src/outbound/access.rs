@@ -44,10 +44,16 @@ pub struct Tokens {
 #[error("the new token could not be kept")]
 pub struct NotKept;
 
+/// It is not known which tokens are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the kept token could not be read")]
+pub struct NotRead;
+
 /// Keeps the tokens of a source beyond the process.
 pub trait Vault: Send + Sync {
-    /// The newest tokens that any process has kept.
-    fn load(&self) -> BoxFuture<'_, Option<Tokens>>;
+    /// The newest tokens that any process has kept. Where that is not known, nothing is asked for: an old refresh token
+    /// that is used again may end the newer ones.
+    fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, NotRead>>;
 
     /// Keeps tokens. They are durable when this is done.
     fn keep(&self, tokens: Tokens) -> BoxFuture<'_, Result<(), NotKept>>;
@@ -63,8 +69,8 @@ pub trait Vault: Send + Sync {
 pub struct NoVault;
 
 impl Vault for NoVault {
-    fn load(&self) -> BoxFuture<'_, Option<Tokens>> {
-        Box::pin(std::future::ready(None))
+    fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, NotRead>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn keep(&self, _tokens: Tokens) -> BoxFuture<'_, Result<(), NotKept>> {
@@ -139,7 +145,7 @@ impl Renewal {
         let Access::OAuth(oauth) = self.api.access() else { return Err(misconfigured("the API has no tokens")) };
         let mut held = self.held.lock().await;
         if held.tokens.is_none() {
-            held.tokens = self.stored(oauth).await;
+            held.tokens = self.stored(oauth).await?;
         }
         let header = |held: &Held| held.tokens.as_ref().map(|tokens| (bearer(&tokens.access), tokens.until));
         let is_fresh = held.given.is_none() && held.tokens.as_ref().is_some_and(|held| !is_due(held, Time::now()));
@@ -155,8 +161,9 @@ impl Renewal {
     }
 
     /// The kept tokens, unless the operator has authorised anew since.
-    async fn stored(&self, oauth: &OAuth) -> Option<Tokens> {
-        self.vault.load().await.filter(|tokens| tokens.seed == seed_of(oauth))
+    async fn stored(&self, oauth: &OAuth) -> Result<Option<Tokens>, Verdict> {
+        let stored = self.vault.load().await.map_err(|NotRead| Verdict::Again { word: "token_not_read" })?;
+        Ok(stored.filter(|tokens| tokens.seed == seed_of(oauth)))
     }
 
     async fn renew(&self, oauth: &OAuth, client: &Client, held: &mut Held) -> Result<(), Verdict> {
@@ -179,7 +186,7 @@ impl Renewal {
             Err(verdict @ Verdict::Misconfigured { .. }) => verdict,
             given => return given.map(|given| held.given = Some(given)),
         };
-        let stored = self.stored(oauth).await;
+        let stored = self.stored(oauth).await?;
         let other = stored.filter(|stored| !is_same(stored.refresh.as_ref(), refresh.as_ref())).ok_or(verdict)?;
         let is_due = is_due(&other, Time::now());
         let refresh = held.tokens.insert(other).refresh.clone();

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::super::access::{NotKept, Tokens};
+use super::super::access::{NotKept, NotRead, Tokens};
 use super::*;
 use crate::provider::api::OAuth;
 
@@ -31,6 +31,7 @@ fn given(number: u32) -> Vec<u8> {
 struct MemoryVault {
     kept: Mutex<Option<Tokens>>,
     is_closed: bool,
+    is_unreadable: bool,
     /// So often it fails to keep.
     failures: Mutex<u32>,
     /// Is told what is kept.
@@ -44,8 +45,9 @@ impl MemoryVault {
 }
 
 impl Vault for MemoryVault {
-    fn load(&self) -> BoxFuture<'_, Option<Tokens>> {
-        Box::pin(std::future::ready(self.kept.lock().unwrap().clone()))
+    fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, NotRead>> {
+        let kept = if self.is_unreadable { Err(NotRead) } else { Ok(self.kept.lock().unwrap().clone()) };
+        Box::pin(std::future::ready(kept))
     }
 
     fn keep(&self, tokens: Tokens) -> BoxFuture<'_, Result<(), NotKept>> {
@@ -152,6 +154,9 @@ async fn no_token_is_asked_for_while_none_can_be_kept() {
     let closed = |vault| MemoryVault { is_closed: true, ..vault };
     let (outcome, _) = ask_oauth(closed(MemoryVault::default()), Vec::new()).await;
     assert_eq!((outcome.failed(), outcome.asked.len()), (&Verdict::Again { word: "token_not_kept" }, 0));
+    let unreadable = MemoryVault { is_unreadable: true, ..MemoryVault::default() };
+    let (outcome, _) = ask_oauth(unreadable, Vec::new()).await;
+    assert_eq!((outcome.failed(), outcome.asked.len()), (&Verdict::Again { word: "token_not_read" }, 0));
     let (outcome, _) = ask_oauth(closed(kept("refresh-9", 610_000, "first-refresh")), vec![ok()]).await;
     assert!(outcome.asked[0].contains("Bearer access-kept"), "it is due and not over yet");
 }
