@@ -154,10 +154,17 @@ impl Renewal {
             return Ok(header);
         }
         let renewed = self.renew(oauth, client, &mut held).await;
+        self.tell(&held);
         // Where it could not be renewed, what is due is not over yet.
         let usable = header(&held).filter(accepted).filter(|(_, until)| renewed.is_ok() || Time::now() < *until);
         let unusable = || misconfigured("the provider gives the very token that it does not accept");
         usable.map(|(header, _)| header).ok_or_else(|| renewed.err().unwrap_or_else(unusable))
+    }
+
+    /// When the refresh token ends: then only the operator can help.
+    fn tell(&self, held: &Held) {
+        let until = held.tokens.as_ref().and_then(|tokens| tokens.refresh_until);
+        self.metrics.token_expires(until.map_or(0, Time::unix_seconds));
     }
 
     /// The kept tokens, unless the operator has authorised anew since.

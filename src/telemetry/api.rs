@@ -48,6 +48,7 @@ pub struct ApiFamilies {
     throttled: Family<Labels, Counter<f64, AtomicU64>>,
     quota: Family<Labels, Gauge>,
     skew: Family<Labels, Gauge>,
+    token_expires: Family<Labels, Gauge>,
 }
 
 /// Answers of these APIs take between some ten milliseconds and two minutes.
@@ -69,6 +70,7 @@ pub struct ApiMetrics {
     throttled: Counter<f64, AtomicU64>,
     quota: Gauge,
     skew: Gauge,
+    token_expires: Gauge,
     last_skew_s: AtomicI64,
 }
 
@@ -80,6 +82,7 @@ impl Default for ApiFamilies {
             throttled: Family::default(),
             quota: Family::default(),
             skew: Family::default(),
+            token_expires: Family::default(),
         }
     }
 }
@@ -91,6 +94,11 @@ impl ApiFamilies {
         registry.register("api_throttled_seconds", "Time waited because an API said so", self.throttled.clone());
         registry.register("api_quota_remaining", "Requests that an API still allows, as it says", self.quota.clone());
         registry.register("api_clock_skew_seconds", "How far an API's clock is ahead of ours", self.skew.clone());
+        registry.register(
+            "api_token_expires_timestamp_seconds",
+            "Unix time at which the refresh token ends, 0 where it is not known",
+            self.token_expires.clone(),
+        );
     }
 
     /// Looks up the metrics of one source. They exist from now on, at zero.
@@ -103,6 +111,7 @@ impl ApiFamilies {
             throttled: self.throttled.get_or_create_owned(&labels),
             quota: self.quota.get_or_create_owned(&labels),
             skew: self.skew.get_or_create_owned(&labels),
+            token_expires: self.token_expires.get_or_create_owned(&labels),
             last_skew_s: AtomicI64::new(0),
         }
     }
@@ -138,6 +147,11 @@ impl ApiMetrics {
     /// Notes how many requests the provider still allows.
     pub fn quota(&self, remaining: i64) {
         self.quota.set(remaining);
+    }
+
+    /// Notes the Unix time at which the refresh token ends.
+    pub fn token_expires(&self, unix_s: i64) {
+        self.token_expires.set(unix_s);
     }
 
     /// Notes by how many seconds the provider's clock is ahead of ours, and tells what was noted before.

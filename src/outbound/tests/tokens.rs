@@ -100,6 +100,9 @@ async fn the_first_token_is_asked_for_and_kept_before_it_is_used() {
         )
     );
     assert!(outcome.asked[1].contains("authorization: Bearer access-1"));
+    let told = outcome.metrics.lines().find(|line| line.starts_with("trunkline_api_token_expires_timestamp_seconds{"));
+    let until_s: i64 = told.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((until_s - Time::now().unix_seconds() - 7_776_000).abs() < 60, "{until_s}");
 }
 
 #[tokio::test]
