@@ -1,7 +1,7 @@
 //! Asking the providers' APIs: the only place where requests to them are made.
 //!
 //! A [`Line`] is one source's connection to its provider. It holds the conversation that the provider's side leads
-//! ([`Talk`]), and does everything that is alike for all of them: credentials, which go to the configured hosts alone;
+//! ([`Talk`](crate::provider::api::Talk)), and does everything that is alike for all of them: credentials, which go to the configured hosts alone;
 //! rates; repeating what failed for a moment; redirects; bounds of bodies and times; the provider's clock.
 //!
 //! # What is repeated
