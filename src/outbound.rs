@@ -1,7 +1,7 @@
 //! Asking the providers' APIs: the only place where requests to them are made.
 //!
 //! A [`Line`] is one source's connection to its provider. It holds the conversation that the provider's side leads
-//! ([`Talk`]), and does everything that is alike for all of them: credentials, which go to the configured hosts alone;
+//! ([`Talk`](crate::provider::api::Talk)), and does everything that is alike for all of them: credentials, which go to the configured hosts alone;
 //! rates; repeating what failed for a moment; redirects; bounds of bodies and times; the provider's clock.
 //!
 //! # What is repeated
@@ -12,9 +12,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use secrecy::SecretString;
 use ulid::Ulid;
 
 use crate::event::time::Time;
@@ -23,6 +25,7 @@ use crate::telemetry::api::ApiMetrics;
 
 pub mod access;
 mod exchange;
+mod fetch;
 mod origin;
 mod pace;
 mod wait;
@@ -30,12 +33,19 @@ mod wait;
 use access::{Authorisation, Vault};
 use exchange::Trouble;
 pub use exchange::{Client, ClientError, ClientSettings};
+use fetch::File;
+pub use fetch::{Fetching, Target};
 use pace::Paces;
 use wait::{LONGEST_ON_THE_SPOT, delays, told_wait};
 
-/// A conversation ends after so many requests, or so long, however much there is left to say.
-const MAX_REQUESTS: u32 = 10_000;
-const MAX_DURATION: Duration = Duration::from_secs(6 * 3600);
+/// How much a conversation may say, however much there is left.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    requests: u32,
+    duration: Duration,
+}
+
+const LIMITS: Limits = Limits { requests: 10_000, duration: Duration::from_secs(6 * 3600) };
 
 /// How long to wait before asking again what was answered by something that is no answer.
 const NOT_UNDERSTOOD_WAIT: Duration = Duration::from_secs(60);
@@ -91,6 +101,8 @@ pub struct Line {
     paces: Paces,
     metrics: Arc<ApiMetrics>,
     sleep: Sleep,
+    limits: Limits,
+    is_lossy: AtomicBool,
 }
 
 impl fmt::Debug for Line {
@@ -102,9 +114,21 @@ impl fmt::Debug for Line {
 /// What became of one request.
 #[derive(Debug)]
 enum Exchanged {
-    Answered(Answer, Arc<Fetched>),
+    /// The word is that of the answer by itself.
+    Answered(Answer, Arc<Fetched>, &'static str),
     Judged(Verdict),
     Throttled(Duration),
+}
+
+/// What has been tried of one request.
+#[derive(Default)]
+struct Tried {
+    /// The credentials that were not accepted.
+    refused: Option<SecretString>,
+    /// Whether it was answered with something that is no answer.
+    misunderstood: bool,
+    /// How often it was waited because the provider said so.
+    waited: u32,
 }
 
 /// What is to be done after one try.
@@ -127,9 +151,21 @@ impl Line {
         metrics: Arc<ApiMetrics>,
         sleep: Sleep,
     ) -> Self {
-        let authorisation = Authorisation::new(Arc::clone(&api), vault);
+        let authorisation = Authorisation::new(Arc::clone(&api), vault, Arc::clone(&metrics));
         let paces = Paces::new(api.paces(), Arc::clone(&sleep));
-        Self { source_name: source_name.to_owned(), api, client, authorisation, paces, metrics, sleep }
+        api.paces().iter().for_each(|pace| metrics.begin(pace.class));
+        let source_name = source_name.to_owned();
+        Self {
+            source_name,
+            api,
+            client,
+            authorisation,
+            paces,
+            metrics,
+            sleep,
+            limits: LIMITS,
+            is_lossy: AtomicBool::default(),
+        }
     }
 
     /// The provider's side.
@@ -142,107 +178,138 @@ impl Line {
         let started = Instant::now();
         let mut talk = self.api.ask(question);
         let mut say = talk.next(Heard::Begin, findings);
-        let mut requests = 0;
-        loop {
+        for _ in 0..self.limits.requests {
             let request = match say {
                 Say::Done(ending) => return Ended::Said(ending),
                 Say::Send(request) => request,
             };
-            requests += 1;
-            if requests > MAX_REQUESTS || started.elapsed() > MAX_DURATION {
-                return Ended::Said(Ending::Partial("too_long"));
+            if started.elapsed() >= self.limits.duration {
+                return too_long();
             }
-            say = match self.exchange(&request).await {
-                Exchanged::Answered(answer, fetched) => {
+            say = match self.exchange(&request, None).await {
+                Exchanged::Answered(answer, fetched, word) => {
                     findings.fetched(&fetched);
-                    talk.next(Heard::Answer(&answer), findings)
+                    let next = talk.next(Heard::Answer(&answer), findings);
+                    self.metrics.request(request.class, fault_in(&next).unwrap_or(word));
+                    next
                 }
                 Exchanged::Judged(verdict) => talk.next(Heard::Judged(&verdict), findings),
                 Exchanged::Throttled(wait) => return Ended::Throttled(wait),
             };
         }
+        match say {
+            Say::Done(ending) => Ended::Said(ending),
+            Say::Send(_) => too_long(),
+        }
     }
 
     /// Makes one request until it is answered or nothing will come of it.
-    async fn exchange(&self, request: &Request) -> Exchanged {
+    async fn exchange(&self, request: &Request, mut file: Option<&mut File<'_>>) -> Exchanged {
         let mut delays = delays();
-        let (mut throttled, mut renewed, mut misunderstood) = (0, false, false);
+        let mut tried = Tried::default();
         loop {
-            let (word, wait) = match self.once(request, &mut renewed, &mut misunderstood).await {
+            let (word, wait) = match self.once(request, &mut tried, file.as_deref_mut()).await {
                 Next::Done(exchanged) => return exchanged,
                 Next::Again { word, wait: Some(wait) } if wait > LONGEST_ON_THE_SPOT => {
                     tracing::info!(source.name = %self.source_name, request.class, word, wait_s = wait.as_secs(), "the provider wants to be asked later");
                     return Exchanged::Throttled(wait);
                 }
                 Next::Again { word, wait: Some(wait) } => {
-                    throttled += 1;
-                    (word, (throttled <= MAX_THROTTLED).then_some(wait))
+                    tried.waited += 1;
+                    (word, Some(wait).filter(|_| tried.waited <= MAX_THROTTLED))
                 }
                 Next::Again { word, wait: None } => (word, delays.next()),
             };
             let Some(wait) = wait else { return Exchanged::Judged(Verdict::Again { word }) };
-            tracing::debug!(source.name = %self.source_name, request.class, word, wait_ms = wait.as_millis(), "asking again");
             self.metrics.throttled(if word == "throttled" { wait } else { Duration::ZERO });
+            tracing::debug!(source.name = %self.source_name, request.class, word, wait_ms = wait.as_millis(), "asking again");
             (self.sleep)(wait).await;
         }
     }
 
     /// One try.
-    async fn once(&self, request: &Request, renewed: &mut bool, misunderstood: &mut bool) -> Next {
+    async fn once(&self, request: &Request, tried: &mut Tried, file: Option<&mut File<'_>>) -> Next {
         let _turn = self.paces.turn(request.class).await;
-        let credentials = match self.authorisation.header(&self.client, false).await {
+        let credentials = match self.authorisation.header(&self.client, tried.refused.as_ref()).await {
             Ok(credentials) => credentials,
-            Err(verdict) => return self.judged(request, verdict),
+            Err(verdict) => return without_token(verdict),
         };
-        let started = Instant::now();
-        let sent = self.client.exchange(&*self.api, request, &credentials).await;
-        self.metrics.duration(started.elapsed());
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(trouble) => return self.troubled(request, trouble),
-        };
-        self.note_clock(&answer);
-        self.note_quota(&answer);
-        let verdict = self.api.judge(request, &answer);
-        match verdict {
-            Verdict::Fine | Verdict::Empty => {
-                self.metrics.request(request.class, verdict.word());
-                Next::Done(Exchanged::Answered(answer, Arc::new(fetched(request))))
+        let (started, fetched) = (Instant::now(), fetched(request));
+        let sent = self.client.exchange(&*self.api, request, &credentials, file).await;
+        let took = started.elapsed();
+        self.metrics.duration(took);
+        match sent {
+            Ok(answer) => {
+                let fetched = Fetched { at: Time::now(), ..fetched };
+                self.note_clock(&answer, fetched.at, took);
+                self.note_quota(&answer);
+                self.log(request, &answer, &fetched, took);
+                self.answered(request, answer, fetched, tried, credentials)
+            }
+            Err(trouble) => self.troubled(request, trouble),
+        }
+    }
+
+    fn answered(
+        &self,
+        request: &Request,
+        answer: Answer,
+        fetched: Fetched,
+        tried: &mut Tried,
+        credentials: SecretString,
+    ) -> Next {
+        match self.api.judge(request, &answer) {
+            verdict @ (Verdict::Fine | Verdict::Empty) => {
+                let word = self.word_of(&verdict, &answer);
+                Next::Done(Exchanged::Answered(answer, Arc::new(fetched), word))
             }
             Verdict::Again { word } if may_repeat(request, &answer) => self.again(request, word, told_wait(&answer)),
-            Verdict::Throttled { otherwise } => {
+            Verdict::Throttled { otherwise } if may_repeat(request, &answer) => {
                 self.again(request, "throttled", Some(told_wait(&answer).unwrap_or(otherwise)))
             }
-            Verdict::Renew if !*renewed && self.authorisation.is_renewable() => {
-                *renewed = true;
-                self.renew(request).await
-            }
-            Verdict::NotUnderstood if !*misunderstood => {
-                *misunderstood = true;
-                self.again(request, "not_understood", Some(NOT_UNDERSTOOD_WAIT))
+            Verdict::Throttled { .. } => self.judged(request, Verdict::Again { word: "throttled" }),
+            Verdict::Renew if tried.refused.is_none() && self.authorisation.is_renewable() => {
+                tried.refused = Some(credentials);
+                self.again(request, "unauthorized", Some(Duration::ZERO))
             }
             Verdict::Renew => self.judged(request, unauthorized()),
+            Verdict::NotUnderstood if request.verb == Verb::Get && !tried.misunderstood => {
+                tried.misunderstood = true;
+                self.again(request, "not_understood", Some(NOT_UNDERSTOOD_WAIT))
+            }
             verdict => self.judged(request, verdict),
         }
     }
 
-    /// Gets another token, after one was not accepted.
-    async fn renew(&self, request: &Request) -> Next {
-        match self.authorisation.header(&self.client, true).await {
-            Ok(_) => self.again(request, "unauthorized", Some(Duration::ZERO)),
-            Err(verdict) => self.judged(request, verdict),
+    /// Bytes that are no text are replaced, and nothing else is lost by them.
+    fn word_of(&self, verdict: &Verdict, answer: &Answer) -> &'static str {
+        if std::str::from_utf8(&answer.body).is_ok() {
+            return verdict.word();
         }
+        if !self.is_lossy.swap(true, Ordering::Relaxed) {
+            tracing::info!(source.name = %self.source_name, "the provider's answers hold bytes that are no UTF-8; they are replaced");
+        }
+        "lossy"
     }
 
     fn troubled(&self, request: &Request, trouble: Trouble) -> Next {
-        tracing::debug!(source.name = %self.source_name, request.class, word = trouble.word(), "a request has failed");
+        let word = trouble.word();
+        tracing::debug!(source.name = %self.source_name, request.class, word, "a request has failed");
         match trouble {
-            Trouble::Refused { word, mend } => self.judged(request, Verdict::Misconfigured { word, mend }),
-            Trouble::TooLarge => self.judged(request, Verdict::Narrower),
-            Trouble::Failed { word, was_sent } if request.verb == Verb::Get || !was_sent => {
+            Trouble::Failed { was_sent, .. } if request.verb == Verb::Get || !was_sent => {
                 self.again(request, word, None)
             }
-            Trouble::Failed { word, .. } => self.judged(request, Verdict::Again { word }),
+            Trouble::Failed { .. } => self.judged(request, Verdict::Again { word }),
+            Trouble::Refused { mend, .. } => self.judged(request, Verdict::Misconfigured { word, mend }),
+            Trouble::Redirected => {
+                tracing::error!(source.name = %self.source_name, request.class, "the provider redirects to another host or in a circle, which is not followed; is the configured URL of its API right?");
+                self.judged(request, Verdict::Again { word })
+            }
+            Trouble::NotWritten => self.judged(request, Verdict::Again { word }),
+            Trouble::TooLarge => {
+                self.metrics.request(request.class, word);
+                Next::Done(Exchanged::Judged(Verdict::Narrower))
+            }
         }
     }
 
@@ -256,6 +323,15 @@ impl Line {
         Next::Done(Exchanged::Judged(verdict))
     }
 
+    /// Tells the log of an answer, with the ids by which it can be found again. Nothing of what was asked.
+    fn log(&self, request: &Request, answer: &Answer, fetched: &Fetched, took: Duration) {
+        let request_id = self.api.request_id(answer).unwrap_or_default();
+        tracing::debug!(
+            source.name = %self.source_name, request.class, answer.status, took_ms = took.as_millis(),
+            raw_id = %fetched.raw_id, provider.request_id = %request_id, "an API has answered"
+        );
+    }
+
     /// How many requests the provider still allows, if it says so.
     fn note_quota(&self, answer: &Answer) {
         let names = ["x-ratelimit-remaining", "ratelimit-remaining"];
@@ -263,13 +339,36 @@ impl Line {
         told.into_iter().for_each(|remaining| self.metrics.quota(remaining));
     }
 
-    /// How far the provider's clock is ahead of ours.
-    fn note_clock(&self, answer: &Answer) {
+    /// How far the provider's clock is ahead of ours, which stood at `at` when the answer had come. A long answer was
+    /// dated some time before that, so the middle of the exchange counts.
+    fn note_clock(&self, answer: &Answer, at: Time, took: Duration) {
         let Some(date) = answer.header("date").and_then(wait::http_date) else { return };
-        let skew_s = date.unix_seconds() - Time::now().unix_seconds();
+        let half_s = i64::try_from(took.as_secs() / 2).unwrap_or(i64::MAX);
+        let skew_s = date.unix_seconds() - at.plus_s(-half_s).unix_seconds();
         if self.metrics.clock_skew(skew_s).abs() <= SKEW_TO_WARN_S && skew_s.abs() > SKEW_TO_WARN_S {
             tracing::warn!(source.name = %self.source_name, skew_s, "the provider's clock and ours differ");
         }
+    }
+}
+
+fn too_long() -> Ended {
+    Ended::Said(Ending::Partial("too_long"))
+}
+
+/// What the conversation finds wrong with the answer that it has just heard.
+fn fault_in(next: &Say) -> Option<&'static str> {
+    match next {
+        Say::Done(Ending::Partial(word)) => Some(word),
+        _ => None,
+    }
+}
+
+/// A token that can not be had now is asked for again, as any request is.
+fn without_token(verdict: Verdict) -> Next {
+    match verdict {
+        Verdict::Again { word } => Next::Again { word, wait: None },
+        Verdict::Throttled { otherwise } => Next::Again { word: "throttled", wait: Some(otherwise) },
+        verdict => Next::Done(Exchanged::Judged(verdict)),
     }
 }
 

@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 
 use toml::Table;
-use url::Url;
 
 use super::{Settings, SpoolSettings};
 use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPolicy};
-use crate::outbound::ClientSettings;
 use crate::section::Section;
 use crate::section::report::Report;
 
 mod kafka;
+mod outbound;
 mod reconcile;
 mod server;
 mod sources;
 
 use kafka::kafka;
+use outbound::outbound;
 use reconcile::reconcile;
 use server::{admin, check_listeners, server};
 use sources::sources;
@@ -55,17 +55,6 @@ fn spool(mut section: Section<'_>) -> SpoolSettings {
     let max_bytes = section.number_or("max_bytes", 1_073_741_824_u64, 1..=i64::MAX);
     section.finish();
     SpoolSettings { dir, max_bytes }
-}
-
-fn outbound(mut section: Section<'_>) -> ClientSettings {
-    section.heading("[outbound]");
-    let proxy: Option<Url> = section.parsed("proxy", "a URL, such as http://proxy.example.com:3128");
-    if proxy.as_ref().is_some_and(|proxy| proxy.scheme() != "http" || proxy.host_str().is_none()) {
-        section.problem("proxy", "has to be the http:// URL of a proxy".to_owned());
-    }
-    let ca_file = section.text("ca_file").map(PathBuf::from);
-    section.finish();
-    ClientSettings { proxy, ca_file }
 }
 
 fn dedup(mut section: Section<'_>) -> usize {

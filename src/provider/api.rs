@@ -64,6 +64,11 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// What an answer means, before the conversation hears it.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict;
 
+    /// The id by which the provider finds a request again, for the log.
+    fn request_id<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
+        answer.header("x-request-id")
+    }
+
     /// Turns one row into events, as [`normalize`](super::Provider::normalize) does with a webhook.
     fn map<'r>(&self, row: &Row<'r>, out: &mut dyn Sink<'r>);
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::state::State;
 use super::vault::{SealingNonce, Vault};
 use crate::event::time::Time;
-use crate::outbound::access::{NotKept, Tokens, Vault as TokenVault};
+use crate::outbound::access::{NotKept, NotRead, Tokens, Vault as TokenVault};
 
 /// Keeps the tokens of one source.
 #[derive(Debug)]
@@ -34,19 +34,17 @@ impl StateVault {
         Self { state, vault, key: format!("token/{source_name}") }
     }
 
-    async fn read(&self) -> Option<Tokens> {
-        let value = match self.state.read(&self.key).await {
-            Ok(value) => value?,
-            Err(error) => {
-                tracing::warn!(%error, record.key = self.key, "the kept token can not be read");
-                return None;
-            }
-        };
+    async fn read(&self) -> Result<Option<Tokens>, NotRead> {
+        let value = self.state.read(&self.key).await.map_err(|error| {
+            tracing::warn!(%error, record.key = self.key, "the kept token can not be read");
+            NotRead
+        })?;
+        let Some(value) = value else { return Ok(None) };
         match self.vault.open(&self.key, &value) {
-            Ok(text) => tokens_of(&text),
+            Ok(text) => Ok(tokens_of(&text)),
             Err(error) => {
                 tracing::warn!(%error, record.key = self.key, "the kept token can not be opened, and is taken for none");
-                None
+                Ok(None)
             }
         }
     }
@@ -64,7 +62,7 @@ impl StateVault {
 }
 
 impl TokenVault for StateVault {
-    fn load(&self) -> BoxFuture<'_, Option<Tokens>> {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Tokens>, NotRead>> {
         Box::pin(self.read())
     }
 

@@ -9,6 +9,35 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+/// What may come of a request, the label `outcome`. A series that begins when something goes wrong for the first time
+/// has no rate then.
+const OUTCOMES: [&str; 24] = [
+    "ok",
+    "empty",
+    "lossy",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "gone",
+    "conflict",
+    "invalid",
+    "expired",
+    "throttled",
+    "quota",
+    "elsewhere",
+    "server_error",
+    "unreachable",
+    "tls",
+    "redirect_refused",
+    "foreign_host",
+    "timeout",
+    "truncated",
+    "not_understood",
+    "too_large",
+    "short_answer",
+    "page_repeats",
+];
+
 type Labels = Vec<(&'static str, String)>;
 
 /// The metrics of all sources that ask an API.
@@ -19,6 +48,7 @@ pub struct ApiFamilies {
     throttled: Family<Labels, Counter<f64, AtomicU64>>,
     quota: Family<Labels, Gauge>,
     skew: Family<Labels, Gauge>,
+    token_expires: Family<Labels, Gauge>,
 }
 
 /// Answers of these APIs take between some ten milliseconds and two minutes.
@@ -40,6 +70,7 @@ pub struct ApiMetrics {
     throttled: Counter<f64, AtomicU64>,
     quota: Gauge,
     skew: Gauge,
+    token_expires: Gauge,
     last_skew_s: AtomicI64,
 }
 
@@ -51,6 +82,7 @@ impl Default for ApiFamilies {
             throttled: Family::default(),
             quota: Family::default(),
             skew: Family::default(),
+            token_expires: Family::default(),
         }
     }
 }
@@ -62,6 +94,11 @@ impl ApiFamilies {
         registry.register("api_throttled_seconds", "Time waited because an API said so", self.throttled.clone());
         registry.register("api_quota_remaining", "Requests that an API still allows, as it says", self.quota.clone());
         registry.register("api_clock_skew_seconds", "How far an API's clock is ahead of ours", self.skew.clone());
+        registry.register(
+            "api_token_expires_timestamp_seconds",
+            "Unix time at which the refresh token ends, 0 where it is not known",
+            self.token_expires.clone(),
+        );
     }
 
     /// Looks up the metrics of one source. They exist from now on, at zero.
@@ -74,17 +111,27 @@ impl ApiFamilies {
             throttled: self.throttled.get_or_create_owned(&labels),
             quota: self.quota.get_or_create_owned(&labels),
             skew: self.skew.get_or_create_owned(&labels),
+            token_expires: self.token_expires.get_or_create_owned(&labels),
             last_skew_s: AtomicI64::new(0),
         }
     }
 }
 
 impl ApiMetrics {
+    /// Counts no request of a class, so that its counters exist from now on.
+    pub fn begin(&self, class: &'static str) {
+        for outcome in OUTCOMES {
+            drop(self.requests.get_or_create(&self.labels(class, outcome)));
+        }
+    }
+
     /// Counts a request. Class and outcome come from fixed lists.
     pub fn request(&self, class: &'static str, outcome: &'static str) {
-        let labels =
-            vec![("source", self.source.clone()), ("endpoint", class.to_owned()), ("outcome", outcome.to_owned())];
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create(&self.labels(class, outcome)).inc();
+    }
+
+    fn labels(&self, class: &'static str, outcome: &'static str) -> Labels {
+        vec![("source", self.source.clone()), ("endpoint", class.to_owned()), ("outcome", outcome.to_owned())]
     }
 
     /// Notes how long a request took.
@@ -100,6 +147,11 @@ impl ApiMetrics {
     /// Notes how many requests the provider still allows.
     pub fn quota(&self, remaining: i64) {
         self.quota.set(remaining);
+    }
+
+    /// Notes the Unix time at which the refresh token ends.
+    pub fn token_expires(&self, unix_s: i64) {
+        self.token_expires.set(unix_s);
     }
 
     /// Notes by how many seconds the provider's clock is ahead of ours, and tells what was noted before.

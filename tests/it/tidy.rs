@@ -33,7 +33,17 @@ fn each_outside_world_has_one_owner() {
     for (text, owners) in [
         ("actix_web", &["http.rs", "http/"][..]),
         ("rdkafka::", &["publish/"]),
-        ("reqwest::", &["outbound/exchange.rs", "cli/double/", "cli/send.rs", "cli/healthcheck.rs", "cli/spool/"]),
+        (
+            "reqwest::",
+            &[
+                "outbound/exchange.rs",
+                "outbound/fetch.rs",
+                "cli/double/",
+                "cli/send.rs",
+                "cli/healthcheck.rs",
+                "cli/spool/",
+            ],
+        ),
         ("env::var", &["config.rs"]),
         ("Timestamp::now", &["event/time.rs"]),
         ("SystemTime", &[]),
