@@ -1,8 +1,8 @@
 //! Webex Calling: the partner's webhook of call detail records, and `telephony_calls` events.
 //!
 //! One URL receives both; which one a body is shows in its contents. The envelope of the records is
-//! documented nowhere, so they are found wherever they are. What each field means is told in
-//! `docs/providers/webex.md`.
+//! documented nowhere, so they are found wherever they are. The records that no webhook brought are asked of
+//! Webex's API. What each field means, and what is asked, is told in `docs/providers/webex.md`.
 
 use crate::event::country;
 
@@ -12,6 +12,7 @@ use crate::section::Section;
 use crate::verify::hmac::{Algorithm, HmacKeys};
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
+mod api;
 mod envelope;
 mod fields;
 mod ids;
@@ -39,7 +40,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     documentation: "docs/providers/webex.md",
     configure,
     simulations: simulate::SIMULATIONS,
-    streams: &[],
+    streams: api::STREAMS,
 };
 
 /// Webex's side of one source.
@@ -49,9 +50,10 @@ struct Webex {
     region: Option<country::Id>,
 }
 
-fn configure(source: &SourceOptions, _section: &mut Section<'_>) -> Configured {
+fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
+    let api = api::configure(source, section);
     let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
-    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty(), api: None }
+    Configured { provider: Box::new(provider), proves: !source.signature_secrets.is_empty(), api }
 }
 
 impl Verifier for Webex {

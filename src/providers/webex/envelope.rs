@@ -125,12 +125,9 @@ impl<'d, 'r> Delivery<'d, 'r> {
     }
 
     fn record(&mut self, found: &Candidate<'_, 'r>) {
-        let text = found.value.get();
         let parent_account_id = found.organisation.clone().or_else(|| self.configured.clone());
-        let mapped = match text.starts_with('{') {
-            true => record::map(text, Surroundings { parent_account_id, region: self.region }, self.out),
-            false => Err(Fault::of_request("not_an_object", "an element among call records is no object")),
-        };
+        let surroundings = Surroundings { product: "cdr_webhook", parent_account_id, region: self.region };
+        let mapped = record::map(found.value.get(), surroundings, self.out);
         match mapped {
             Ok(event) => self.out.event(event),
             Err(fault) => self.bad_record(fault, found),
