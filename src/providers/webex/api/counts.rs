@@ -1,7 +1,8 @@
 //! How many records each organisation has in an hour, page by page, and host by host where there are further regions.
 //!
 //! How pages are told of is not documented but for three labels, so nothing depends on the headers alone: a full page
-//! has one after it, and a page that tells of nobody new is the last. What the headers tell of the number of
+//! has one after it, and a page that tells of nobody new is the last. A link announces a page, and is not followed: pages
+//! are known by their numbers. What the headers tell of the number of
 //! organisations is compared with what was found.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,6 +13,7 @@ use url::Url;
 use super::body;
 use super::headers::{self, Told};
 use super::hosts::{Hosts, is_same};
+use super::link::{self, Next};
 use super::requests::{self, ANALYTICS};
 use super::route::{Route, ending_of};
 use crate::provider::api::{Answer, Asked, Ending, Found, Heard, Request, Say, Talk, Verdict};
@@ -97,7 +99,8 @@ impl Counts {
             self.walk.organisations.insert(organisation);
         }
         let tells_of_others = self.walk.organisations.len() > known;
-        let is_announced = self.walk.told.pages.is_some_and(|pages| self.walk.page < pages);
+        let is_announced =
+            self.walk.told.pages.is_some_and(|pages| self.walk.page < pages) || link::next(answer) != Next::Nothing;
         if tells_of_others && (is_full || is_announced) {
             self.walk.page += 1;
             return None;

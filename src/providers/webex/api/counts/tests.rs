@@ -69,6 +69,8 @@ fn pages_are_asked_as_headers_or_full_pages_say() {
         (vec![page(&full, &told_of("2")), page(&rest, &told_of("2"))], vec![1, 2]),
         // A full page asks for the next one, whatever is told.
         (vec![page(&full, &told_of("1")), page(&rest, &told_of("1"))], vec![1, 2]),
+        // A link tells that there is another one.
+        (vec![page(&entries(0..5), &[("link", "<https://h.example.com>; rel=next")]), page(&rest, &[])], vec![1, 2]),
         // An empty page, or one that tells of nobody new, ends it without a fault.
         (vec![page(&entries(0..5), &told_of("9")), page(&[], &[])], vec![1, 2]),
         (vec![page(&full, &told_of("9")), page(&full, &told_of("9"))], vec![1, 2]),
@@ -129,6 +131,30 @@ fn a_short_host_does_not_keep_the_others_from_being_asked() {
     });
     assert_eq!((told.requests.len(), told.ending), (4, Ending::Partial("short_answer")));
     assert_eq!(told.counts, [entry(1, 5), entry(2, 1)]);
+}
+
+#[test]
+fn each_host_is_asked_again_by_its_own_measure() {
+    let api = api_with(&format!("region_urls = [\"{REGION}\"]"));
+    let mut asked_there = 0;
+    let told = ask(&*api, |request| match request.elsewhere {
+        None => page(&[entry(1, 5)], &[("total-orgs", "2")]),
+        Some(_) => {
+            asked_there += 1;
+            page(&entries(0..asked_there), &[("total-orgs", "3")])
+        }
+    });
+    assert_eq!((told.requests.len(), told.counts.len()), (6, 3));
+}
+
+#[test]
+fn a_region_to_which_we_are_sent_is_not_asked_once_more() {
+    let api = api_with(&format!("region_urls = [\"{EU}\", \"{REGION}\"]"));
+    let told = ask(&*api, |request| match request.elsewhere {
+        None => answer(451, &json!({ "message": EU })),
+        Some(_) => page(&[entry(1, 5)], &[]),
+    });
+    assert_eq!((told.ending, told.requests.len()), (Ending::Whole, 3));
 }
 
 #[test]

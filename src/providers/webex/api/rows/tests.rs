@@ -141,6 +141,16 @@ fn an_answer_that_is_short_of_what_is_told_is_asked_for_twice_more() {
     assert_eq!(told.rows.into_iter().collect::<BTreeSet<_>>().len(), 3);
     let told = ask(|request| if number_of(request) == 0 { counted() } else { page(1..4) });
     assert_eq!((told.requests.len(), told.ending), (2, Ending::Whole));
+    // The third answer is whole, and the second, which was as the first, is no page that repeats.
+    let mut answers = vec![page(2..4), page(2..3), page(2..3), counted()];
+    let told = ask(|_| answers.pop().unwrap());
+    assert_eq!((answers.len(), told.ending), (0, Ending::Whole));
+    // Pages without rows whose links lead on.
+    let told = ask(|request| match number_of(request) {
+        3 => page(0..2),
+        number => leading(empty(), &cursor(number + 1)),
+    });
+    assert_eq!((told.requests.len(), told.ending), (4, Ending::Whole));
     // An hour in which nobody telephoned.
     let told = ask(|_| none());
     assert_eq!((told.requests.len(), told.ending, told.rows.len()), (1, Ending::Whole, 0));
@@ -165,6 +175,22 @@ fn pages_that_take_too_long_are_asked_for_in_smaller_ones() {
     assert_eq!(told.requests[2].class, "feed");
     assert_eq!(told.ending, Ending::Whole);
     assert_eq!(told.rows.into_iter().collect::<BTreeSet<_>>(), texts(0..4).into_iter().collect());
+    // What was heard before is forgotten: the same page and the same link are no repetition.
+    let told = ask(|request| match (number_of(request), value(request, "max").unwrap()) {
+        (0, _) => leading(
+            page(0..2),
+            &format!("{FEED}/v1/cdr_feed?startTimeForNextFetch=1&max={}", value(request, "max").unwrap()),
+        ),
+        (_, "5000") => answer(504, &json!({})),
+        _ => page(2..4),
+    });
+    assert_eq!((told.requests.len(), told.ending), (4, Ending::Whole));
+    // Links that keep their size lead nowhere, and it ends.
+    let told = ask(|request| match number_of(request) {
+        0 => leading(page(0..2), &cursor(1)),
+        _ => answer(504, &json!({})),
+    });
+    assert_eq!((told.requests.len(), told.ending), (10, Ending::Narrower));
     // A partner's records have no such size.
     let told = ask_of(&*api_with(""), "cdr", |_| answer(504, &json!({})));
     assert_eq!((told.requests.len(), told.ending), (1, Ending::Failed(Verdict::Again { word: "server_error" })));
@@ -197,6 +223,20 @@ fn another_region_answers_for_the_rest_of_the_conversation() {
         Some(_) => leading(page(0..2), &cursor(1)),
     });
     assert_eq!(told.ending, Ending::Partial("foreign_host"));
+}
+
+#[test]
+fn a_host_that_may_not_have_the_token_is_not_gone_to_whoever_says_so() {
+    struct Nobody;
+    impl Found for Nobody {
+        fn count(&mut self, _account: &str, _rows: u64) {}
+        fn row(&mut self, _json: &str) {}
+    }
+    let mut talk = api_with("").ask(&Question::Rows(asked("cdr_feed")));
+    talk.next(Heard::Begin, &mut Nobody);
+    let verdict = Verdict::Elsewhere("https://example.net".parse().unwrap());
+    let said = talk.next(Heard::Judged(&verdict), &mut Nobody);
+    assert!(matches!(said, Say::Done(Ending::Failed(Verdict::Elsewhere(_)))), "{said:?}");
 }
 
 #[test]
