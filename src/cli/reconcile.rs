@@ -196,12 +196,11 @@ fn note(outcome: &mut RunOutcome, result: &StreamResult) {
 }
 
 fn progress(stream: &StreamInfo, step: &Step<'_>) {
+    let name = stream.name;
     match step {
-        Step::Asked { windows, of } => {
-            output::progress(&format!("{}: asked about {windows} of {of} windows", stream.name))
-        }
-        Step::Scanning => output::progress(&format!("{}: looking through the topics", stream.name)),
-        Step::Published(rows) => output::progress(&format!("{}: {rows} published", stream.name)),
+        Step::Asked { windows, of } => output::progress(&format!("{name}: asked about {windows} of {of} windows")),
+        Step::Scanning => output::progress(&format!("{name}: looking through the topics")),
+        Step::Published(rows) => output::progress(&format!("{name}: {rows} published")),
         Step::WouldPublish(record) => output::line(&would_publish(record)),
     }
 }

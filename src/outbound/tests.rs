@@ -195,6 +195,11 @@ fn asked() -> Asked {
     Asked { stream: "rows", from: at, to: at, account: None, region: None }
 }
 
+fn check_question() -> Question {
+    let at = Time::from_unix_seconds(0).unwrap();
+    Question::Check(Asked { stream: "rows", from: at, to: at, account: None, region: None })
+}
+
 fn rows_question() -> Question {
     Question::Rows(asked())
 }

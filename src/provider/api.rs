@@ -75,6 +75,12 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// The time by which a row belongs to a window.
     fn placed_at(&self, row: &Row<'_>) -> Option<Time>;
 
+    /// Whether rows may be of users whom the webhooks leave out for good. Then only those of users that webhooks have
+    /// told of are surely missing.
+    fn tells_of_more_users(&self) -> bool {
+        false
+    }
+
     /// The time by which a record of a topic belongs to a window, by its value; for streams that are counted.
     fn held_at(&self, _value: &[u8]) -> Option<Time> {
         None
@@ -134,8 +140,9 @@ pub enum Question {
     Counts(Asked),
     /// Which rows there are.
     Rows(Asked),
-    /// Whether the credentials and rights are there: something harmless, about a time before this one.
-    Check(Time),
+    /// Whether the credentials and rights for a stream are there: something harmless about a stretch of time that is
+    /// over and may be asked for.
+    Check(Asked),
 }
 
 /// A stretch of time of a stream, the end of which is outside of it.

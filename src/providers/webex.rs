@@ -1,8 +1,8 @@
 //! Webex Calling: the partner's webhook of call detail records, and `telephony_calls` events.
 //!
 //! One URL receives both; which one a body is shows in its contents. The envelope of the records is
-//! documented nowhere, so they are found wherever they are. What each field means is told in
-//! `docs/providers/webex.md`.
+//! documented nowhere, so they are found wherever they are. The records that no webhook brought are asked of
+//! Webex's API. What each field means, and what is asked, is told in `docs/providers/webex.md`.
 
 use crate::event::country;
 
@@ -55,7 +55,7 @@ struct Webex {
 
 fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     let provider = Webex { keys: HmacKeys::new(Algorithm::Sha1, &source.signature_secrets), region: source.region };
-    let api = api::configure(source.region, section);
+    let api = api::configure(source, section);
     let proves = !source.signature_secrets.is_empty();
     Configured { provider: Box::new(provider), proves, signature_method: None, api }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::event::time::Time;
 use crate::outbound::Fetched;
 use crate::reconcile::compare::cells::CellNumber;
 
@@ -32,6 +33,8 @@ pub struct Group {
     pub fetched: Arc<Fetched>,
     /// Where they count, whatever their own times say.
     pub cell: Option<CellNumber>,
+    /// When they count, if they tell no time of their own: the beginning of what was asked for.
+    pub asked_from: Time,
 }
 
 /// The rows of a comparison.
@@ -67,8 +70,8 @@ impl Rows {
     }
 
     /// What follows is of this answer.
-    pub fn group(&mut self, fetched: &Arc<Fetched>, cell: Option<CellNumber>) {
-        self.groups.push(Group { first: self.count, fetched: Arc::clone(fetched), cell });
+    pub fn group(&mut self, fetched: &Arc<Fetched>, cell: Option<CellNumber>, asked_from: Time) {
+        self.groups.push(Group { first: self.count, fetched: Arc::clone(fetched), cell, asked_from });
     }
 
     /// Adds a row. A failure is told when the rows are read.
@@ -153,11 +156,13 @@ impl<'r> Reading<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::time::Time;
+
+    fn at() -> Time {
+        Time::from_unix_seconds(0).unwrap()
+    }
 
     fn fetched(raw_id: &str) -> Arc<Fetched> {
-        let at = Time::from_unix_seconds(0).unwrap();
-        Arc::new(Fetched { raw_id: raw_id.to_owned(), at, path: "/rows".to_owned(), query: String::new() })
+        Arc::new(Fetched { raw_id: raw_id.to_owned(), at: at(), path: "/rows".to_owned(), query: String::new() })
     }
 
     fn all(rows: &mut Rows, first: u32) -> Vec<(u32, String, String)> {
@@ -173,10 +178,10 @@ mod tests {
     fn rows_are_read_again_with_their_answers() {
         let dir = tempfile::tempdir().unwrap();
         let mut rows = Rows::begin(&dir.path().join("work"), 1000).unwrap();
-        rows.group(&fetched("a"), None);
+        rows.group(&fetched("a"), None, at());
         rows.push("{\"n\":\n 0}");
-        rows.group(&fetched("empty"), None);
-        rows.group(&fetched("b"), None);
+        rows.group(&fetched("empty"), None, at());
+        rows.group(&fetched("b"), None, at());
         rows.push("{\"n\":1}");
         rows.push("{\"n\":2}");
         let row = |number, text: &str, raw_id: &str| (number, text.to_owned(), raw_id.to_owned());
@@ -192,7 +197,7 @@ mod tests {
     fn there_is_a_bound_and_going_beyond_it_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let mut rows = Rows::begin(dir.path(), 20).unwrap();
-        rows.group(&fetched("a"), None);
+        rows.group(&fetched("a"), None, at());
         (0..5).for_each(|_| rows.push("{\"n\":1}"));
         assert_eq!(rows.len(), 2);
         assert!(matches!(rows.read_from(0), Err(RowsError::TooMany(20))));

@@ -177,6 +177,7 @@ enum Answered {
 struct Collector<'c> {
     rows: &'c mut Rows,
     cell: Option<CellNumber>,
+    asked_from: Time,
     counts: Vec<(String, u64)>,
     answers: u64,
 }
@@ -194,7 +195,7 @@ impl Found for Collector<'_> {
 impl Findings for Collector<'_> {
     fn fetched(&mut self, fetched: &Arc<Fetched>) {
         self.answers += 1;
-        self.rows.group(fetched, self.cell);
+        self.rows.group(fetched, self.cell, self.asked_from);
     }
 }
 
@@ -309,7 +310,11 @@ impl Comparing<'_> {
         question: &Question,
         cell: Option<CellNumber>,
     ) -> Result<(Answered, Vec<(String, u64)>), CompareError> {
-        let mut collector = Collector { rows: &mut state.rows, cell, counts: Vec::new(), answers: 0 };
+        let asked_from = match question {
+            Question::Counts(asked) | Question::Rows(asked) | Question::Check(asked) => asked.from,
+        };
+        let asked_from = asked_from.plus_s(i64::from(self.stream.margin_s));
+        let mut collector = Collector { rows: &mut state.rows, cell, asked_from, counts: Vec::new(), answers: 0 };
         let ended = self.line.ask(question, &mut collector).await;
         let Collector { counts, answers, .. } = collector;
         state.requests += answers;

@@ -142,7 +142,7 @@ async fn redirects_are_followed_at_the_same_host_and_three_times_at_most() {
 #[tokio::test]
 async fn what_changes_something_follows_no_redirect() {
     let answers = vec![answer(307, "location: /v2\r\n", b"")];
-    let outcome = ask_with(basic(), Arc::new(NoVault), Question::Check(Time::now()), answers).await;
+    let outcome = ask_with(basic(), Arc::new(NoVault), check_question(), answers).await;
     assert_eq!((outcome.failed().word(), outcome.asked.len()), ("redirect_refused", 1));
 }
 

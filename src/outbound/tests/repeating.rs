@@ -13,7 +13,7 @@ async fn a_server_in_trouble_is_asked_six_times() {
 
 #[tokio::test]
 async fn what_changes_something_is_not_repeated_once_it_has_arrived() {
-    let post = |answers| ask_with(basic(), Arc::new(NoVault), Question::Check(Time::now()), answers);
+    let post = |answers| ask_with(basic(), Arc::new(NoVault), check_question(), answers);
     let outcome = post(vec![answer(500, "", b"")]).await;
     assert_eq!((outcome.failed(), outcome.asked.len()), (&Verdict::Again { word: "server_error" }, 1));
     let outcome = post(vec![answer(503, "retry-after: 2\r\n", b""), answer(429, "", b""), ok()]).await;

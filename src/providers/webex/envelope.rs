@@ -1,6 +1,6 @@
 //! What a body is: call records in some envelope, an event of a call, or nothing for us.
 
-use crate::event::{Event, country};
+use crate::event::country;
 use serde_json::value::RawValue;
 
 use super::record::{self, Surroundings};
@@ -61,25 +61,6 @@ pub(super) fn normalize_record<'r>(request: &'r Verified<'r>, region: Option<cou
     match read(request) {
         Ok(body) => Delivery::new(request, region, out).record(&Candidate::alone(body)),
         Err(fault) => out.fault(fault_of(request, fault)),
-    }
-}
-
-/// Normalises one row that Webex's API has listed, as `product`.
-pub(super) fn normalize_row<'r>(
-    text: &'r str,
-    product: &'static str,
-    configured: Option<&str>,
-    region: Option<country::Id>,
-    out: &mut dyn Sink<'r>,
-) {
-    let parent_account_id = configured.map(|id| ids::organisation(Text::Owned(id.to_owned())));
-    let mapped = match text.starts_with('{') {
-        true => record::map(text, Surroundings { parent_account_id, region }, out),
-        false => Err(Fault::of_request("not_an_object", "a row is no object")),
-    };
-    match mapped {
-        Ok(event) => out.event(Event { product: product.into(), ..event }),
-        Err(fault) => out.fault(Fault { record: Some(text.into()), ..fault }),
     }
 }
 
@@ -144,12 +125,9 @@ impl<'d, 'r> Delivery<'d, 'r> {
     }
 
     fn record(&mut self, found: &Candidate<'_, 'r>) {
-        let text = found.value.get();
         let parent_account_id = found.organisation.clone().or_else(|| self.configured.clone());
-        let mapped = match text.starts_with('{') {
-            true => record::map(text, Surroundings { parent_account_id, region: self.region }, self.out),
-            false => Err(Fault::of_request("not_an_object", "an element among call records is no object")),
-        };
+        let surroundings = Surroundings { product: "cdr_webhook", parent_account_id, region: self.region };
+        let mapped = record::map(found.value.get(), surroundings, self.out);
         match mapped {
             Ok(event) => self.out.event(event),
             Err(fault) => self.bad_record(fault, found),

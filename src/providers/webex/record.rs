@@ -1,4 +1,4 @@
-//! One call record of the partner webhook, turned into an event.
+//! One call record, turned into an event: of the partner webhook, and of the API.
 
 use crate::event::country;
 
@@ -58,23 +58,28 @@ const VOICEMAILS: [&str; 2] = ["VoiceMailGroup", "VoiceMailRetrieval"];
 /// What a record does not say itself.
 #[derive(Debug)]
 pub(super) struct Surroundings<'r> {
+    /// The word for the way that it came by.
+    pub(super) product: &'static str,
     pub(super) parent_account_id: Option<Text<'r>>,
     pub(super) region: Option<country::Id>,
 }
 
-/// Turns one record into an event.
+/// Turns one record into an event. Whatever else stands among records is a fault.
 pub(super) fn map<'r>(
     text: &'r str,
     surroundings: Surroundings<'r>,
     out: &mut dyn Sink<'r>,
 ) -> Result<Event<'r>, Fault<'r>> {
+    if !text.trim_start().starts_with('{') {
+        return Err(Fault::of_request("not_an_object", "an element among call records is no object"));
+    }
     let fields = Fields::parse(text).map_err(|error| unreadable(&error))?;
     let record_id = identity(&fields, Field::ReportId, "missing_id", "Report ID")?;
     let account_id = identity(&fields, Field::OrgUuid, "missing_account", "Org UUID")?;
     let record = Reader { fields: &fields, region: surroundings.region }.record(record_id, out);
     let occurred = record.ended_at.or_else(|| fields.time(Field::ReportTime)).or(record.started_at);
     Ok(Event {
-        product: "cdr_webhook".into(),
+        product: surroundings.product.into(),
         account_id: ids::lower_case(account_id),
         parent_account_id: surroundings.parent_account_id,
         provider_event_id: None,
@@ -284,7 +289,8 @@ pub(super) fn between(start: Option<Time>, end: Option<Time>) -> Option<u64> {
     u64::try_from(end?.unix_ms() - start?.unix_ms()).ok()
 }
 
-fn to_millisecond(time: Time) -> String {
+/// An instant with three digits of fraction, as Webex writes and wants it.
+pub(super) fn to_millisecond(time: Time) -> String {
     let milliseconds = time.unix_ms();
     match Time::from_unix_seconds(milliseconds.div_euclid(1000)) {
         Some(second) => {

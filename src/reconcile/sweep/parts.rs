@@ -68,7 +68,7 @@ impl Comparing<'_> {
         let mut reading = rows.read_from(first)?;
         let mut end = first;
         'rows: while let Some((number, text, group)) = reading.next_row()? {
-            let placed_at = self.placed_at(text);
+            let placed_at = self.placed_at(text).or(Some(group.asked_from));
             let at = placed_at.filter(|at| windows.values().any(|(window, _)| window.contains(*at)));
             let prints = self.mapper.prints(text);
             for (account, print) in &prints.events {

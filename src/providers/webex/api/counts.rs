@@ -1,183 +1,161 @@
-//! How many records each customer has.
+//! How many records each organisation has in an hour, page by page, and host by host where there are further regions.
+//!
+//! How pages are told of is not documented but for three labels, so nothing depends on the headers alone: a full page
+//! has one after it, and a page that tells of nobody new is the last. A link announces a page, and is not followed: pages
+//! are known by their numbers. What the headers tell of the number of
+//! organisations is compared with what was found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use serde::Deserialize;
+use url::Url;
 
-use super::super::ids;
-use crate::provider::api::{Answer, Ending, Found, Heard, Request, Say, Talk, Verdict};
+use super::body;
+use super::headers::{self, Told};
+use super::hosts::{Hosts, is_same};
+use super::link::{self, Next};
+use super::requests::{self, ANALYTICS};
+use super::route::{Route, ending_of};
+use crate::provider::api::{Answer, Asked, Ending, Found, Heard, Request, Say, Talk, Verdict};
 
-/// A page of so many customers may have another one behind it, whatever its headers say.
+/// Organisations on a full page (Cisco, "Detailed Call Records webhook").
 const FULL_PAGE: usize = 200;
 
-/// A told number of customers that is not reached is asked for so often.
-const TRIES: u32 = 3;
+/// So often are all pages read again where they are short of what is told.
+const MAX_REPETITIONS: u32 = 2;
 
-/// The whole answer of one page.
-#[derive(Deserialize)]
-struct Page {
-    #[serde(alias = "cdrCounts", alias = "items")]
-    cdr_counts: Vec<Count>,
-}
-
-#[derive(Deserialize)]
-struct Count {
-    #[serde(rename = "orgId", alias = "org_id", alias = "orgUUID")]
-    org_id: String,
-    count: Number,
-}
-
-/// A number that may stand in quotes.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Number(u64),
-    Text(String),
-}
-
-impl Number {
-    fn value(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Text(text) => text.trim().parse().ok(),
-        }
-    }
-}
-
-/// What headers say of the pages.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
-    pages: Option<u64>,
-    organisations: Option<u64>,
-}
-
-/// The conversation: page by page, at one host after the other.
+/// A conversation about numbers.
+#[derive(Debug)]
 pub(super) struct Counts {
     request: Request,
-    others: Vec<Request>,
+    hosts: Arc<Hosts>,
+    route: Route,
+    /// Hosts of regions that are still to be asked.
+    waiting: VecDeque<Url>,
+    walk: Walk,
+    repetitions: u32,
+    is_short: bool,
+    /// The greatest number of each organisation, whichever page or host it was on.
+    rows: BTreeMap<String, u64>,
+}
+
+/// One reading of all pages of one host.
+#[derive(Debug)]
+struct Walk {
     page: u64,
-    found: BTreeMap<String, u64>,
     told: Told,
-    tries: u32,
+    organisations: BTreeSet<String>,
+}
+
+impl Walk {
+    fn begin() -> Self {
+        Self { page: 1, told: Told::default(), organisations: BTreeSet::new() }
+    }
+
+    fn is_short(&self) -> bool {
+        let found = u64::try_from(self.organisations.len()).unwrap_or(u64::MAX);
+        self.told.organisations.is_some_and(|told| told != found)
+    }
+
+    fn hears(&mut self, headers: &[(String, String)]) {
+        let told = headers::told(headers);
+        self.told.pages = told.pages.or(self.told.pages);
+        self.told.organisations = told.organisations.or(self.told.organisations);
+    }
 }
 
 impl Counts {
-    /// `others` are asked the same, since a customer may be known in one region alone.
-    pub(super) fn new(request: Request, others: Vec<Request>) -> Self {
-        Self { request, others, page: 1, found: BTreeMap::new(), told: Told::default(), tries: 1 }
+    /// Begins to ask.
+    pub(super) fn about(asked: &Asked, hosts: &Arc<Hosts>) -> Self {
+        let route = Route::to(asked.region.as_ref(), hosts);
+        let request = requests::counts(asked);
+        let further = hosts.regions().iter().filter(|region| !route.leads_to(region, &request));
+        let waiting = further.filter(|region| !hosts.base(ANALYTICS).is_some_and(|base| is_same(base, region)));
+        Self {
+            waiting: waiting.cloned().collect(),
+            request,
+            hosts: Arc::clone(hosts),
+            route,
+            walk: Walk::begin(),
+            repetitions: 0,
+            is_short: false,
+            rows: BTreeMap::new(),
+        }
     }
 
-    fn ask(&self) -> Say {
-        let request = self.request.clone();
-        Say::Send(if self.page > 1 { request.with("page", self.page.to_string()) } else { request })
+    fn request(&self) -> Request {
+        let request = self.route.lead(&self.request);
+        if self.walk.page > 1 { request.with("page", self.walk.page.to_string()) } else { request }
     }
 
-    fn take(&mut self, answer: &Answer, found: &mut dyn Found) -> Say {
-        let Some(page) = answer.json::<Page>() else { return self.ended(Some(Verdict::NotUnderstood), found) };
-        let told = told(&answer.headers);
-        self.told.pages = told.pages.or(self.told.pages);
-        self.told.organisations = told.organisations.or(self.told.organisations);
-        let before = self.found.len();
-        for count in &page.cdr_counts {
-            let Some(rows) = count.count.value() else { continue };
-            let organisation = ids::lower_case(ids::organisation(count.org_id.as_str().into())).into_owned();
-            let known = self.found.entry(organisation).or_default();
-            *known = rows.max(*known);
+    fn take(&mut self, answer: &Answer) -> Option<Ending> {
+        let Some(listed) = body::counts(answer) else { return Some(Ending::Failed(Verdict::NotUnderstood)) };
+        self.walk.hears(&answer.headers);
+        let is_full = listed.len() >= FULL_PAGE;
+        let known = self.walk.organisations.len();
+        for (organisation, rows) in listed {
+            let greatest = self.rows.entry(organisation.clone()).or_default();
+            *greatest = rows.max(*greatest);
+            self.walk.organisations.insert(organisation);
         }
-        let is_news = self.found.len() > before;
-        let is_more =
-            is_news && (page.cdr_counts.len() >= FULL_PAGE || self.told.pages.is_some_and(|pages| self.page < pages));
-        if is_more {
-            self.page += 1;
-            return self.ask();
+        let tells_of_others = self.walk.organisations.len() > known;
+        let is_announced =
+            self.walk.told.pages.is_some_and(|pages| self.walk.page < pages) || link::next(answer) != Next::Nothing;
+        if tells_of_others && (is_full || is_announced) {
+            self.walk.page += 1;
+            return None;
         }
-        self.ended(None, found)
+        self.end_walk()
     }
 
-    /// Behind the last page: the same once more where customers are missing, the next host, or the end.
-    fn ended(&mut self, failed: Option<Verdict>, found: &mut dyn Found) -> Say {
-        if let Some(verdict) = failed {
-            self.tell(found);
-            return Say::Done(Ending::Failed(verdict));
+    fn end_walk(&mut self) -> Option<Ending> {
+        if self.walk.is_short() && self.repetitions < MAX_REPETITIONS {
+            self.repetitions += 1;
+            self.walk = Walk::begin();
+            return None;
         }
-        let is_short = self.told.organisations.is_some_and(|told| told > self.found.len() as u64);
-        if is_short && self.others.is_empty() && self.tries < TRIES {
-            self.tries += 1;
-            self.page = 1;
-            return self.ask();
-        }
-        if let Some(next) = self.others.pop() {
-            (self.request, self.page) = (next, 1);
-            return self.ask();
-        }
-        self.tell(found);
-        Say::Done(if is_short { Ending::Partial("short_answer") } else { Ending::Whole })
+        self.is_short |= self.walk.is_short();
+        self.next_host()
     }
 
-    fn tell(&self, found: &mut dyn Found) {
-        self.found
-            .iter()
-            .filter(|(_, rows)| **rows > 0)
-            .for_each(|(organisation, rows)| found.count(organisation, *rows));
+    fn next_host(&mut self) -> Option<Ending> {
+        match self.waiting.pop_front() {
+            Some(region) => {
+                self.route = Route::to(Some(&region), &self.hosts);
+                self.walk = Walk::begin();
+                self.repetitions = 0;
+                None
+            }
+            None if self.is_short => Some(Ending::Partial("short_answer")),
+            None => Some(Ending::Whole),
+        }
+    }
+
+    /// The host to which we are sent may be one that would have been asked anyway.
+    fn judged(&mut self, verdict: &Verdict) -> Option<Ending> {
+        if !self.route.turns(verdict) {
+            return Some(ending_of(verdict));
+        }
+        self.walk = Walk::begin();
+        let (route, request) = (&self.route, &self.request);
+        self.waiting.retain(|region| !route.leads_to(region, request));
+        None
     }
 }
 
 impl Talk for Counts {
+    /// Numbers are handed over at the end, whatever that is: until then one may turn out to be greater.
     fn next(&mut self, heard: Heard<'_>, found: &mut dyn Found) -> Say {
-        match heard {
-            Heard::Begin => self.ask(),
-            Heard::Answer(answer) if answer.status == 404 => self.ended(None, found),
-            Heard::Answer(answer) => self.take(answer, found),
-            Heard::Judged(Verdict::Elsewhere(url)) if self.request.elsewhere.as_ref() != Some(url) => {
-                self.request.elsewhere = Some(url.clone());
-                self.ask()
-            }
-            Heard::Judged(Verdict::Narrower) => Say::Done(Ending::Narrower),
-            Heard::Judged(Verdict::Expired) => Say::Done(Ending::Expired),
-            Heard::Judged(verdict) => self.ended(Some(verdict.clone()), found),
-        }
+        let ending = match heard {
+            Heard::Begin => None,
+            Heard::Answer(answer) => self.take(answer),
+            Heard::Judged(verdict) => self.judged(verdict),
+        };
+        let Some(ending) = ending else { return Say::Send(self.request()) };
+        self.rows.iter().for_each(|(organisation, rows)| found.count(organisation, *rows));
+        Say::Done(ending)
     }
-}
-
-/// Reads the headers of a page, whose names are documented nowhere, by the words in them.
-fn told(headers: &[(String, String)]) -> Told {
-    let mut told = Told::default();
-    for (name, value) in headers {
-        let Ok(number) = value.trim().parse() else { continue };
-        let has = |word: &str| name.to_ascii_lowercase().contains(word);
-        let is_number = ["total", "count", "num", "pages"].iter().any(|word| has(word));
-        if has("current") || has("length") || has("limit") || has("age") && !has("page") {
-            continue;
-        } else if has("page") && is_number {
-            told.pages = Some(number);
-        } else if has("org") || (has("total") && !has("page")) {
-            told.organisations = Some(number);
-        }
-    }
-    told
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_are_read_by_their_words() {
-        for (headers, expected) in [
-            (&[("x-total-pages", "2"), ("x-total-orgs", "283"), ("x-current-page", "1")][..], (Some(2), Some(283))),
-            (
-                &[("numberofpages", "2"), ("totalnumberoforganizations", "283"), ("currentpage", "1")],
-                (Some(2), Some(283)),
-            ),
-            (&[("page-count", " 3 "), ("org-count", "7")], (Some(3), Some(7))),
-            (&[("page", "1"), ("content-length", "100"), ("x-ratelimit-limit", "9"), ("age", "4")], (None, None)),
-            (&[("total", "5")], (None, Some(5))),
-            (&[("x-total-pages", "many")], (None, None)),
-        ] {
-            let headers: Vec<_> =
-                headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let told = told(&headers);
-            assert_eq!((told.pages, told.organisations), expected, "{headers:?}");
-        }
-    }
-}
+mod tests;

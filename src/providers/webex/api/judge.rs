@@ -1,92 +1,147 @@
-//! What an answer of Webex means.
+//! What each answer of Webex means.
+//!
+//! The statuses are those of Cisco's pages on the Detailed Call History; those of the partner's endpoints are not
+//! public, and taken to be the same. Messages for people hold what Webex says as far as it may be shown.
 
-use serde::Deserialize;
-use url::Url;
+use std::time::Duration;
 
-use crate::provider::api::{Answer, Verdict};
+use super::body;
+use super::hosts::{Hosts, is_same};
+use super::requests::{self, CDR_STREAM, COUNTS, FIRST, LEAST_A_PAGE, PAGES, RECORDS};
+use super::words::Words;
+use crate::event::time::Time;
+use crate::provider::api::{Answer, Request, Verdict};
 
-/// Regions of Webex itself.
-const WEBEX_HOSTS: &str = ".webexapis.com";
+/// How long to wait after an answer that asks for it and does not say how long.
+const PAUSE: Duration = Duration::from_secs(60);
 
-/// Text of a 404 that says that there is nothing, and not that there is no such thing.
-const NOTHING: &str = "no cdrs";
+/// A request for so much is never refused for being wide.
+const NEVER_WIDE_S: i64 = 3600;
 
-const THROTTLED: std::time::Duration = std::time::Duration::from_secs(60);
+/// Until this age a record may not be asked for.
+const YOUNG_S: i64 = 300;
 
-/// The body of an error.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Problem {
-    message: String,
-    #[serde(rename = "errorCode")]
-    code: Option<u64>,
-}
+/// Beyond these ages records may be gone, by the shortest time that Cisco has written and a margin for clocks.
+const OLD_S: i64 = 48 * 3600 - 120;
+const OLD_IN_STREAM_S: i64 = 12 * 3600 - 120;
 
-pub(super) fn judge(answer: &Answer, region_urls: &[Url]) -> Verdict {
-    let problem: Problem = answer.json().unwrap_or_default();
+/// Judges an answer.
+pub(super) fn judge(hosts: &Hosts, request: &Request, answer: &Answer) -> Verdict {
     match answer.status {
-        200..=299 if answer.json::<serde_json::Value>().is_none() => Verdict::NotUnderstood,
-        200..=299 => Verdict::Fine,
-        400 => bad_request(&problem.message),
+        204 => Verdict::Empty,
+        200..=299 => contents(request, answer),
+        400 => bad_request(request, answer),
         401 => Verdict::Renew,
-        403 => misconfigured(
-            "forbidden",
-            "the token lacks the right: a partner's administrator, or the scope spark-admin:calling_cdr_read and a role \
-             with access to the call history",
-        ),
-        404 if is_empty(&problem) => Verdict::Empty,
-        404 => misconfigured("not_found", "there is no such address; look at analytics_url and feed_url"),
-        423 | 428 | 429 => Verdict::Throttled { otherwise: THROTTLED },
-        451 => elsewhere(&answer.text(), region_urls),
-        504 => Verdict::Narrower,
+        403 => forbidden(request, answer),
+        404 => not_found(request, answer),
+        408 => Verdict::Again { word: "timeout" },
+        423 | 428 | 429 => Verdict::Throttled { otherwise: PAUSE },
+        451 => elsewhere(hosts, request, answer),
+        402..=499 => refused(request, answer),
+        504 if requests::a_page_of(request).is_some_and(|rows| rows > LEAST_A_PAGE) => Verdict::Narrower,
         500..=599 => Verdict::Again { word: "server_error" },
-        _ => misconfigured("refused", "the API refuses the request"),
+        _ => Verdict::NotUnderstood,
     }
 }
 
-fn misconfigured(word: &'static str, mend: &str) -> Verdict {
-    Verdict::Misconfigured { word, mend: mend.to_owned() }
-}
-
-fn is_empty(problem: &Problem) -> bool {
-    problem.message.to_ascii_lowercase().contains(NOTHING) || (problem.code == Some(404) && problem.message.is_empty())
-}
-
-/// Times that lie too early or too late are told by a 400 as well.
-fn bad_request(message: &str) -> Verdict {
-    let message = message.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["not older than", "5 minutes"]) {
-        Verdict::Again { word: "clock" }
-    } else if says(&["duration is more", "more than 12 hours", "60 minutes"]) {
-        Verdict::Narrower
-    } else if says(&["48 hours", "30 days", "12 hours ago", "retention", "too old", "older than"]) {
-        Verdict::Expired
-    } else {
-        misconfigured("refused", "the API refuses what it is asked; it says no more that could be shown here")
+fn contents(request: &Request, answer: &Answer) -> Verdict {
+    let rows = match request.class {
+        COUNTS => body::counts(answer).map(|counts| counts.len()),
+        _ => body::rows(answer, &mut |_| ()).map(|seen| seen.records),
+    };
+    match rows {
+        Some(0) => Verdict::Empty,
+        Some(_) => Verdict::Fine,
+        None => Verdict::NotUnderstood,
     }
 }
 
-/// The first URL in a text, if it is one of Webex's own regions or of those that are configured.
-fn elsewhere(text: &str, region_urls: &[Url]) -> Verdict {
-    let start = text.find("http").map(|start| text.get(start..).unwrap_or_default());
-    let ends = |character: char| character.is_whitespace() || "\"'<>,)\\".contains(character);
-    let url = start.and_then(|rest| rest.split(ends).next()).map(|url| url.trim_end_matches('.'));
-    let url = url.and_then(|url| Url::parse(url).ok()).filter(|url| is_acceptable(url, region_urls));
-    match url {
-        Some(mut url) => {
-            url.set_path("");
-            url.set_query(None);
-            Verdict::Elsewhere(url)
+/// Cisco lists no texts. Where one is about times, the provider's own clock decides what it means: a period that
+/// is refused for its format must not be taken for one whose records are gone.
+fn bad_request(request: &Request, answer: &Answer) -> Verdict {
+    let words = Words::of(answer);
+    let asked = requests::stretch_of(request);
+    let clock = answer.header("date").and_then(http_date);
+    let age_s = |time: Time| clock.map(|clock| clock.unix_seconds() - time.unix_seconds());
+    let is_wide = asked.is_some_and(|(from, to)| to.unix_seconds() - from.unix_seconds() > NEVER_WIDE_S);
+    if is_wide && words.say(&["duration", "range", "interval", "window"]) && words.say(EXCESS) {
+        return Verdict::Narrower;
+    }
+    let is_young = asked.and_then(|(_, to)| age_s(to)).is_some_and(|age_s| age_s < YOUNG_S);
+    if words.say(&["not older than"]) || (is_young && words.say(OF_TIMES)) {
+        return Verdict::Again { word: "clock" };
+    }
+    let old_s = if request.path.ends_with(CDR_STREAM) { OLD_IN_STREAM_S } else { OLD_S };
+    let is_old = match asked.and_then(|(from, _)| age_s(from)) {
+        Some(age_s) => age_s > old_s && words.say(OF_TIMES),
+        None => words.say(&["hours", "days"]),
+    };
+    if is_old { Verdict::Expired } else { refused(request, answer) }
+}
+
+/// What a text has in it that is about too much.
+const EXCESS: &[&str] = &["more than", "exceed", "greater", "longer", "too large", "too long", "at most", "maximum"];
+
+/// What a text has in it that is about times.
+const OF_TIMES: &[&str] = &["time", "date", "minute", "hour", "day"];
+
+/// The form of RFC 9110, section 5.6.7.
+fn http_date(text: &str) -> Option<Time> {
+    Time::from_unix_seconds(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
+}
+
+fn forbidden(request: &Request, answer: &Answer) -> Verdict {
+    let right = match request.class {
+        COUNTS | RECORDS => {
+            "the scope spark-admin:calling_cdr_read, and a full administrator of the partner organisation"
         }
-        None => misconfigured("wrong_region", "the data lies in another region; give its host in region_urls"),
+        _ => {
+            "the scope spark-admin:calling_cdr_read, and an administrator who may read the Detailed Call History; it is \
+             not certain that Service Apps may"
+        }
+    };
+    let said = Words::of(answer).shown(request);
+    let mend = format!("Webex does not allow it to this token; it needs {right}. Webex says: {said}");
+    Verdict::Misconfigured { word: "forbidden", mend }
+}
+
+/// An hour without a call is told by a 404, with words for it or with the code alone.
+fn not_found(request: &Request, answer: &Answer) -> Verdict {
+    let words = Words::of(answer);
+    let is_of_records = [COUNTS, RECORDS, FIRST, PAGES].contains(&request.class);
+    let is_empty = words.is_code_alone(404) || words.say(&["no cdr", "no call detail record", "no record"]);
+    if is_of_records && is_empty {
+        return Verdict::Empty;
+    }
+    let (path, said) = (&request.path, words.shown(request));
+    let mend = format!("there is no {path} at the host; compare the URLs of the source. Webex says: {said}");
+    Verdict::Misconfigured { word: "not_found", mend }
+}
+
+/// A host that sends us to itself helps nobody.
+fn elsewhere(hosts: &Hosts, request: &Request, answer: &Answer) -> Verdict {
+    let words = Words::of(answer);
+    let is_here = |url: &url::Url| hosts.of(request).is_some_and(|here| is_same(here, url));
+    match hosts.named_in(words.text()).filter(|url| !is_here(url)) {
+        Some(url) => Verdict::Elsewhere(url),
+        None => {
+            let mend = format!(
+                "the records are in another region; if the host that Webex names is to be trusted with the token, add \
+                 it to region_urls. Webex says: {}",
+                words.shown(request)
+            );
+            Verdict::Misconfigured { word: "wrong_region", mend }
+        }
     }
 }
 
-fn is_acceptable(url: &Url, region_urls: &[Url]) -> bool {
-    let is_webex = url.scheme() == "https"
-        && url.port().is_none()
-        && url.domain().is_some_and(|domain| domain.ends_with(WEBEX_HOSTS));
-    let is_configured = region_urls.iter().any(|known| known.origin() == url.origin());
-    (is_webex || is_configured) && url.username().is_empty() && url.password().is_none()
+fn refused(request: &Request, answer: &Answer) -> Verdict {
+    let (status, said) = (answer.status, Words::of(answer).shown(request));
+    Verdict::Misconfigured {
+        word: "refused",
+        mend: format!("Webex refuses the request with {status}. It says: {said}"),
+    }
 }
+
+#[cfg(test)]
+mod tests;
