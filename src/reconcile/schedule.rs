@@ -100,12 +100,9 @@ impl Schedule {
         done.is_some_and(|done| done.digest == digest) && !self.progress.open.contains_key(&window.from())
     }
 
-    /// Takes in what another process wrote about this stream, and tells whether ours has to be written again because the
-    /// other one's takes it back.
-    pub fn hear(&mut self, other: &Progress, now: Time) -> bool {
-        let is_taken_back = self.progress.merge(other);
-        self.meet_clock(now);
-        is_taken_back
+    /// Whether what another process wrote about this stream takes it back, so that ours has to be written again.
+    pub fn is_taken_back_by(&self, other: &Progress) -> bool {
+        self.progress.is_taken_back_by(other)
     }
 
     /// What a sweep has to do now. `now` is the earlier of our clock and the provider's.

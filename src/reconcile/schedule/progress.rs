@@ -171,25 +171,15 @@ impl Progress {
         was_ahead
     }
 
-    /// Takes in what another process has written about this stream, and tells whether that takes `through` back, so
-    /// that ours has to be written again.
+    /// Whether another statement about this stream takes `through` back, so that ours has to be made again.
     ///
-    /// Both speak the truth, so the further `through` counts. What the other one calls open stays open, unless it lies where our
-    /// own word counts.
-    pub(in crate::reconcile) fn merge(&mut self, other: &Self) -> bool {
-        let covered = self.reached.last().map_or(self.since, |reached| reached.through);
-        let mut is_taken_back = false;
-        for ours in &mut self.reached {
-            let Some(theirs) = other.reached.iter().find(|theirs| theirs.age_s == ours.age_s) else { continue };
-            is_taken_back |= theirs.through < ours.through;
-            ours.through = ours.through.max(theirs.through);
-        }
-        self.imply_lesser_ages();
-        for (from, open) in other.open.iter().filter(|(_, open)| open.window.to() > covered) {
-            self.open.entry(*from).or_insert_with(|| open.clone());
-            self.done.remove(from);
-        }
-        is_taken_back
+    /// Nothing is taken over from it: it may have been made under other ages or by a wrong clock, and whoever has read
+    /// less only reads again.
+    pub(in crate::reconcile) fn is_taken_back_by(&self, other: &Self) -> bool {
+        self.reached.iter().any(|ours| {
+            let theirs = other.reached.iter().find(|theirs| theirs.age_s == ours.age_s);
+            theirs.is_some_and(|theirs| theirs.through < ours.through)
+        })
     }
 
     /// Remembers a window that was complete; of too many the oldest are forgotten.
