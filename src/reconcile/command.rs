@@ -242,7 +242,9 @@ impl<'c> Command<'c> {
 
     fn comparing<'r>(&'r self, stream: &'static StreamInfo, outlet: &'r Outlet<'r>) -> Comparing<'r> {
         let configured = self.source.reconcile.as_ref();
-        let policy = configured.and_then(|options| options.publish_missing).unwrap_or(PublishMissing::All);
+        // An API that tells of users whom the feed leaves out would have calls billed that the partner did not sell.
+        let default = if self.api.tells_of_more_users() { PublishMissing::KnownUsers } else { PublishMissing::All };
+        let policy = configured.and_then(|options| options.publish_missing).unwrap_or(default);
         Comparing {
             stream,
             line: &self.line,

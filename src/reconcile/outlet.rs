@@ -28,10 +28,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Looks at the drain so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Kafka has not taken the rows in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Kafka does not take what is to be published")]
-pub struct NotPublished;
+/// Why rows are not published.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPublished {
+    /// Kafka has not taken them in time.
+    #[error("Kafka does not take what is to be published")]
+    NotTaken,
+    /// A record could not be written, which its types do not allow.
+    #[error("a record could not be written as JSON")]
+    NotJson(#[from] serde_json::Error),
+}
 
 /// Where the rows of one source go.
 #[derive(Debug)]
@@ -53,9 +59,16 @@ impl Outlet<'_> {
     /// as soon as Kafka is ready, as `records` makes it anew.
     ///
     /// # Errors
-    /// When Kafka has not taken them in ten minutes.
-    pub async fn publish(&self, mut records: impl FnMut() -> Vec<(Record, Time)>) -> Result<(), NotPublished> {
-        timeout(PATIENCE, async { while !self.try_once(records()).await {} }).await.map_err(|_| NotPublished)
+    /// When Kafka has not taken them in ten minutes, or `records` fails.
+    pub async fn publish(
+        &self,
+        mut records: impl FnMut() -> Result<Vec<(Record, Time)>, serde_json::Error>,
+    ) -> Result<(), NotPublished> {
+        let published = async {
+            while !self.try_once(records()?).await {}
+            Ok(())
+        };
+        timeout(PATIENCE, published).await.unwrap_or(Err(NotPublished::NotTaken))
     }
 
     async fn try_once(&self, records: Vec<(Record, Time)>) -> bool {

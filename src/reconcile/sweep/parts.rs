@@ -157,7 +157,7 @@ impl Comparing<'_> {
             return Ok(0);
         };
         let mut made = Some(records);
-        let again = || made.take().unwrap_or_else(|| self.records(batch, &part.sought).unwrap_or_default());
+        let again = || made.take().map_or_else(|| self.records(batch, &part.sought), Ok);
         outlet.publish(again).await?;
         let mut published = 0;
         for (number, text, _) in &batch.rows {
