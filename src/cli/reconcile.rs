@@ -76,20 +76,21 @@ impl Reconcile {
         let mut outcome = RunOutcome::default();
         let (mut requests, mut scanned_records, mut seconds) = (0, 0, 0);
         for stream in command.streams() {
-            let mut result = None;
+            let (mut result, mut is_stopped) = (None, false);
             let mut tell = |step: Step<'_>| progress(stream, &step);
             tokio::select! {
                 compared = command.compare(stream, &mut result, &mut tell) => compared?,
-                _ = tokio::signal::ctrl_c() => outcome.was_interrupted = true,
+                _ = tokio::signal::ctrl_c() => is_stopped = true,
             }
             output::progress("");
+            outcome.was_interrupted |= is_stopped;
             let Some(result) = result else { break };
             self.show(&settings, &result)?;
             note(&mut outcome, &result);
             requests += result.requests;
             scanned_records += result.scanned_records;
             seconds += result.elapsed.as_secs();
-            if outcome.was_interrupted {
+            if is_stopped {
                 output::error("interrupted; the same command goes on");
                 break;
             }
@@ -194,7 +195,7 @@ fn note(outcome: &mut RunOutcome, result: &StreamResult) {
     outcome.totals += result.totals();
     match result.error {
         // It goes on later, and nobody has to mend anything.
-        Some(CompareError::Throttled(_)) => outcome.windows.open += 1,
+        Some(CompareError::Throttled(_)) => outcome.was_interrupted = true,
         Some(_) => outcome.has_failed = true,
         None => {}
     }

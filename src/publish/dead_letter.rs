@@ -47,7 +47,8 @@ pub fn of_verified(
 }
 
 /// Makes the dead letter of one row that a provider's API has listed. The same row makes the same letter, so that the
-/// duplicate window keeps later readings from writing it again. `raw_id` is the id of the answer.
+/// duplicate window keeps later readings from writing it again. Its id is therefore made of the row, and tells no time.
+/// `raw_id` is the id of the answer.
 ///
 /// # Errors
 /// Only if it could not be written as JSON, which its types do not allow.
@@ -61,7 +62,7 @@ pub fn of_row(
 ) -> Result<Record, serde_json::Error> {
     let digest = hex::encode(Sha256::digest(fault.record.as_deref().unwrap_or_default()));
     let identity = EventId::compute(provider, source_name, "dead.letter", &Identity { id: &digest, x: "", y: "" });
-    let id = identity.to_string();
+    let id = Ulid::from_bytes(*identity.as_bytes()).to_string();
     let mut letter = letter(fault, request, &id, source_name, provider);
     letter.raw_id = Some(raw_id);
     letter.proof = Some(proof);

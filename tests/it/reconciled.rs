@@ -141,6 +141,62 @@ async fn what_goes_wrong_is_told_and_publishes_nothing_false() {
     assert!(state.contains("\"sealed\"") && !state.contains("double-refresh"), "tokens are sealed");
 }
 
+const FIRST_HOUR: [&str; 5] = ["--from", "2026-02-03T10:00:00Z", "--to", "2026-02-03T11:00:00Z", "--json"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_feed_for_billing_leaves_out_is_published_only_when_that_is_asked_for() {
+    let app = TestApp::start().await;
+    let double = double("");
+    let place = place(&app, &double, "feed = \"billing\"\n");
+    let withheld = reconcile(&place, &FIRST_HOUR).await;
+    let totals = summary(&withheld)["totals"].clone();
+    assert_eq!((withheld.code, &totals["published"], app.records(CALL_RECORD).len()), (Some(4), &json!(0), 0));
+    assert!(totals["withheld"] == totals["missing"] && totals["missing"].as_u64().unwrap() > 50, "{withheld:?}");
+    let asked_for = reconcile(&place, &[&FIRST_HOUR[..], &["--publish-missing", "--restart"]].concat()).await;
+    let totals = summary(&asked_for)["totals"].clone();
+    assert_eq!((asked_for.code, &totals["published"]), (Some(0), &totals["missing"]), "{asked_for:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_puts_off_is_left_and_nothing_has_failed() {
+    let app = TestApp::start().await;
+    let later = "then = { status = 429, headers = { Retry-After = \"1000\" } }\n";
+    let double = double(&format!("[[fault]]\nwhen = {{ path = \"/v1/partners/cdrcountbyorg\" }}\n{later}"));
+    let place = place(&app, &double, "");
+    let put_off = reconcile(&place, &FIRST_HOUR).await;
+    assert!(put_off.code == Some(4) && put_off.stderr.contains("asked again in 1000 s"), "{put_off:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_can_not_be_understood_is_a_letter_once_and_its_neighbours_are_published() {
+    let app = TestApp::start().await;
+    let double = double("");
+    let place = place(&app, &double, "");
+    let org = double.credential("org_id");
+    let (good, bad) =
+        (json!({"Report ID": "r-1", "Org UUID": org}), json!({"Report ID": "r-2", "User": "no organisation"}));
+    let body = json!({"items": [bad, good]}).to_string().replace('"', "\\\"");
+    double
+        .play(&format!("[[fault]]\nwhen = {{ path = \"/v1/partners/cdrsbyorg\" }}\nthen = {{ body = \"{body}\" }}\n"))
+        .await;
+    for _ in 0..2 {
+        let told = reconcile(&place, &[&FIRST_HOUR[..], &["--restart"]].concat()).await;
+        assert!(summary(&told)["totals"]["unreadable"].as_u64().unwrap() > 0, "{told:?}");
+        assert_eq!(told.code, Some(4));
+    }
+    assert_eq!(keys(&app), BTreeSet::from([format!("webex:{org}:r-1")]));
+    let letter = value_of(&app.records(DEAD_LETTER)[0]);
+    schema::assert_valid(&letter);
+    assert_eq!(
+        (&letter["reason"]["code"], &letter["proof"]["verification"]),
+        (&json!("missing_account"), &json!("api"))
+    );
+    assert_eq!((&letter["scope"], &letter["request"]["method"]), (&json!("record"), &json!("GET")));
+    assert!(letter["request"]["query"].as_str().unwrap().starts_with("stream=cdr&"));
+    let ids: BTreeSet<String> = app.records(DEAD_LETTER).iter().map(|record| record.key.clone()).collect();
+    assert_eq!(ids.len(), 1, "each reading makes the same letter");
+}
+
 #[test]
 fn what_can_not_be_compared_is_told() {
     let place = Place::new();
