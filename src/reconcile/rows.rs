@@ -37,6 +37,20 @@ pub struct Group {
     pub asked_from: Time,
 }
 
+/// A place between two rows, from which rows are read on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    row: u32,
+    offset_bytes: u64,
+}
+
+impl Place {
+    /// The number of the row behind it.
+    pub fn row(self) -> u32 {
+        self.row
+    }
+}
+
 /// The rows of a comparison.
 #[derive(Debug)]
 pub struct Rows {
@@ -100,24 +114,24 @@ impl Rows {
         self.file.write_all(b"\n")
     }
 
-    /// Reads the rows from one of them on, as often as is needed.
+    /// Whether all rows are there.
+    ///
+    /// # Errors
+    /// When one of them could not be written.
+    pub fn check(&mut self) -> Result<(), RowsError> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Reads the rows behind a place, as often as is needed.
     ///
     /// # Errors
     /// When rows could not be written, or can not be read.
-    pub fn read_from(&mut self, first: u32) -> Result<Reading<'_>, RowsError> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
+    pub fn read_from(&mut self, place: Place) -> Result<Reading<'_>, RowsError> {
+        self.check()?;
         self.file.flush()?;
         let mut file = BufReader::new(self.file.get_ref());
-        file.seek(SeekFrom::Start(0))?;
-        let mut reading = Reading { file, groups: &self.groups, number: 0, line: String::new() };
-        while reading.number < first {
-            if !reading.advance()? {
-                break;
-            }
-        }
-        Ok(reading)
+        file.seek(SeekFrom::Start(place.offset_bytes))?;
+        Ok(Reading { file, groups: &self.groups, place, line: String::new() })
     }
 }
 
@@ -126,16 +140,22 @@ impl Rows {
 pub struct Reading<'r> {
     file: BufReader<&'r File>,
     groups: &'r [Group],
-    number: u32,
+    place: Place,
     line: String,
 }
 
 impl<'r> Reading<'r> {
     fn advance(&mut self) -> io::Result<bool> {
         self.line.clear();
-        let is_there = self.file.read_line(&mut self.line)? > 0;
-        self.number += u32::from(is_there);
-        Ok(is_there)
+        let read_bytes = self.file.read_line(&mut self.line)?;
+        self.place.offset_bytes += read_bytes as u64;
+        self.place.row += u32::from(read_bytes > 0);
+        Ok(read_bytes > 0)
+    }
+
+    /// Where it stands: before the next row.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// The next row's number, text and group.
@@ -143,7 +163,7 @@ impl<'r> Reading<'r> {
     /// # Errors
     /// When it can not be read.
     pub fn next_row(&mut self) -> Result<Option<(u32, &str, &'r Group)>, RowsError> {
-        let number = self.number;
+        let number = self.place.row;
         if !self.advance()? {
             return Ok(None);
         }
@@ -165,8 +185,8 @@ mod tests {
         Arc::new(Fetched { raw_id: raw_id.to_owned(), at: at(), path: "/rows".to_owned(), query: String::new() })
     }
 
-    fn all(rows: &mut Rows, first: u32) -> Vec<(u32, String, String)> {
-        let mut reading = rows.read_from(first).unwrap();
+    fn all(rows: &mut Rows, place: Place) -> Vec<(u32, String, String)> {
+        let mut reading = rows.read_from(place).unwrap();
         let mut all = Vec::new();
         while let Some((number, text, group)) = reading.next_row().unwrap() {
             all.push((number, text.to_owned(), group.fetched.raw_id.clone()));
@@ -186,11 +206,16 @@ mod tests {
         rows.push("{\"n\":2}");
         let row = |number, text: &str, raw_id: &str| (number, text.to_owned(), raw_id.to_owned());
         let expected = [row(0, "{\"n\":  0}", "a"), row(1, "{\"n\":1}", "b"), row(2, "{\"n\":2}", "b")];
-        assert_eq!(all(&mut rows, 0), expected);
-        assert_eq!(all(&mut rows, 1), expected[1..]);
+        assert_eq!(all(&mut rows, Place::default()), expected);
+        let mut reading = rows.read_from(Place::default()).unwrap();
+        reading.next_row().unwrap().unwrap();
+        let second = reading.place();
+        assert_eq!((second.row(), all(&mut rows, second)), (1, expected[1..].to_vec()));
+        let mut reading = rows.read_from(second).unwrap();
+        while reading.next_row().unwrap().is_some() {}
+        let end = reading.place();
         rows.push("{\"n\":3}");
-        assert_eq!(all(&mut rows, 3), [row(3, "{\"n\":3}", "b")]);
-        assert_eq!(all(&mut rows, 9), []);
+        assert_eq!(all(&mut rows, end), [row(3, "{\"n\":3}", "b")]);
     }
 
     #[test]
@@ -200,6 +225,10 @@ mod tests {
         rows.group(&fetched("a"), None, at());
         (0..5).for_each(|_| rows.push("{\"n\":1}"));
         assert_eq!(rows.len(), 2);
-        assert!(matches!(rows.read_from(0), Err(RowsError::TooMany(20))));
+        assert!(matches!(rows.read_from(Place::default()), Err(RowsError::TooMany(20))));
+        let mut rows = Rows::begin(dir.path(), 5).unwrap();
+        rows.group(&fetched("a"), None, at());
+        rows.push("{\"n\":1}");
+        assert!(rows.is_empty() && rows.check().is_err(), "that none could be kept is told too");
     }
 }

@@ -218,11 +218,10 @@ impl Comparing<'_> {
             requests: 0,
             scanned_records: 0,
         };
-        if self.stream.counted && !self.without_comparison {
+        if self.stream.counted {
             self.ask_counts(&mut state, tell).await?;
-            tell(Step::Scanning);
-            self.tally(&mut state).await?;
-            self.ask_short_cells(&mut state).await?;
+            let cells = self.cells_to_ask(&mut state, tell).await?;
+            self.ask_cells(&mut state, cells).await?;
         } else {
             self.ask_rows(&mut state, windows, tell).await?;
         }
@@ -247,12 +246,24 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Asks for the rows of cells that fall short, and of some of the others.
-    async fn ask_short_cells(&self, state: &mut State) -> Result<(), CompareError> {
+    /// Cells that fall short, and some of the others. Without a comparison, all of them.
+    async fn cells_to_ask(
+        &self,
+        state: &mut State,
+        tell: &mut (dyn FnMut(Step<'_>) + Send),
+    ) -> Result<Vec<CellNumber>, CompareError> {
+        if self.without_comparison {
+            return Ok(state.cells.in_order().into_iter().map(|(_, _, number)| number).collect());
+        }
+        tell(Step::Scanning);
+        self.tally(state).await?;
         let audits = usize::try_from(self.audit_cells).unwrap_or_default();
         state.audited = state.cells.agreeing().choose_multiple(&mut rand::rng(), audits);
-        let wanted: Vec<CellNumber> = state.cells.short().chain(state.audited.iter().copied()).collect();
-        for cell in wanted {
+        Ok(state.cells.short().chain(state.audited.iter().copied()).collect())
+    }
+
+    async fn ask_cells(&self, state: &mut State, cells: Vec<CellNumber>) -> Result<(), CompareError> {
+        for cell in cells {
             let Some((account, hour)) = state.cells.place(cell).map(|(account, hour)| (account.to_owned(), hour))
             else {
                 continue;

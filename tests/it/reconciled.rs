@@ -144,6 +144,19 @@ async fn what_goes_wrong_is_told_and_publishes_nothing_false() {
 const FIRST_HOUR: [&str; 5] = ["--from", "2026-02-03T10:00:00Z", "--to", "2026-02-03T11:00:00Z", "--json"];
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_comparison_every_row_is_published_under_its_own_id() {
+    let app = TestApp::start().await;
+    let double = double("");
+    let place = place(&app, &double, "");
+    let first = reconcile(&place, &FIRST_HOUR).await;
+    let (held, before) = (summary(&first)["totals"]["published"].clone(), keys(&app));
+    let again = reconcile(&place, &[&FIRST_HOUR[..], &["--without-comparison"]].concat()).await;
+    let totals = summary(&again)["totals"].clone();
+    assert_eq!((again.code, &totals["published"], &totals["held"]), (Some(0), &held, &json!(0)), "{again:?}");
+    assert_eq!((keys(&app), app.records(CALL_RECORD).len()), (before.clone(), before.len() * 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_feed_for_billing_leaves_out_is_published_only_when_that_is_asked_for() {
     let app = TestApp::start().await;
     let double = double("");

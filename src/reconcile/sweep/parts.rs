@@ -13,8 +13,8 @@ use crate::provider::api::Row;
 use crate::reconcile::compare::cells::Fate;
 use crate::reconcile::compare::{Class, Unseen};
 use crate::reconcile::outlet::{BATCH_BYTES, BATCH_EVENTS};
-use crate::reconcile::rows::Group;
-use crate::reconcile::sought::{Gathering, Sought};
+use crate::reconcile::rows::{Group, Place};
+use crate::reconcile::sought::{Gathering, RowNumbers, Sought};
 
 /// Stands for the account of a row that names none.
 const NO_ACCOUNT: &str = "?";
@@ -31,9 +31,8 @@ struct Part {
     sought: Sought,
     /// Rows that can not be mapped.
     unreadable: HashSet<u32>,
-    first: u32,
-    /// The first row behind it.
-    end: u32,
+    first: Place,
+    end: Place,
 }
 
 impl Comparing<'_> {
@@ -42,8 +41,9 @@ impl Comparing<'_> {
         state: &mut State,
         tell: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), CompareError> {
-        let (mut first, mut known) = (0, HashSet::new());
-        while first < state.rows.len() {
+        state.rows.check()?;
+        let (mut first, mut known) = (Place::default(), HashSet::new());
+        while first.row() < state.rows.len() {
             let mut part = self.gather(state, first, &mut known)?;
             if !self.without_comparison && !part.sought.is_empty() {
                 tell(Step::Scanning);
@@ -55,13 +55,13 @@ impl Comparing<'_> {
                 waiting.into_iter().for_each(|print| part.sought.withhold(print));
             }
             self.publish(state, &mut part, tell).await?;
-            self.settle(state, &part.sought);
+            self.settle(state, &part);
         }
         Ok(())
     }
 
     /// Gathers rows from one on, as far as memory goes.
-    fn gather(&self, state: &mut State, first: u32, known: &mut HashSet<[u8; 32]>) -> Result<Part, CompareError> {
+    fn gather(&self, state: &mut State, first: Place, known: &mut HashSet<[u8; 32]>) -> Result<Part, CompareError> {
         let mut gathering = Gathering::new(self.memory.lease());
         let State { rows, cells, windows, .. } = state;
         let mut unreadable = HashSet::new();
@@ -91,7 +91,7 @@ impl Comparing<'_> {
                 window.into_iter().for_each(|(_, told)| told.digest.add_unreadable(text));
                 unreadable.insert(number);
             }
-            end = number + 1;
+            end = reading.place();
         }
         if end == first {
             return Err(CompareError::Memory);
@@ -116,8 +116,8 @@ impl Comparing<'_> {
             return Ok(());
         }
         let (mut next, mut published) = (part.first, 0);
-        while next < part.end {
-            let batch = self.batch(state, part, &mut next)?;
+        while next.row() < part.end.row() {
+            let batch = self.batch(state, part, &waiting, &mut next)?;
             if batch.rows.is_empty() {
                 break;
             }
@@ -127,17 +127,22 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    fn batch(&self, state: &mut State, part: &Part, next: &mut u32) -> Result<Batch, CompareError> {
-        let waiting = part.sought.waiting();
+    fn batch(
+        &self,
+        state: &mut State,
+        part: &Part,
+        waiting: &RowNumbers,
+        next: &mut Place,
+    ) -> Result<Batch, CompareError> {
         let mut batch = Batch::default();
         let mut reading = state.rows.read_from(*next)?;
-        while *next < part.end && batch.rows.len() < BATCH_EVENTS && batch.bytes < BATCH_BYTES {
+        while next.row() < part.end.row() && batch.rows.len() < BATCH_EVENTS && batch.bytes < BATCH_BYTES {
             let Some((number, text, Group { fetched, .. })) = reading.next_row()? else { break };
-            *next = number + 1;
             if waiting.contains(number) || part.unreadable.contains(&number) {
                 batch.bytes += text.len();
                 batch.rows.push((number, text.to_owned(), Arc::clone(fetched)));
             }
+            *next = reading.place();
         }
         Ok(batch)
     }
@@ -181,10 +186,10 @@ impl Comparing<'_> {
         Ok(all)
     }
 
-    /// Counts what became of each row.
-    fn settle(&self, state: &mut State, sought: &Sought) {
+    /// Counts what became of each row. One of several events that memory ended in belongs to the next part.
+    fn settle(&self, state: &mut State, part: &Part) {
         let unseen = if self.stream.primary { Unseen::New } else { Unseen::Missing };
-        for row in sought.rows() {
+        for row in part.sought.rows().filter(|row| row.number < part.end.row()) {
             let fate = match (row.is_published, row.is_withheld) {
                 (true, _) => Fate::Published,
                 (_, true) => Fate::Withheld,
