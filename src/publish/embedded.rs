@@ -174,3 +174,28 @@ fn obey(cluster: &Cluster, commands: Receiver<Command>) {
         command(cluster);
     }
 }
+
+/// An embedded broker and what a client of it is made with, for the tests of those who read from Kafka.
+#[cfg(test)]
+pub(super) struct TestKafka {
+    pub(super) broker: EmbeddedBroker,
+    pub(super) settings: crate::settings::KafkaSettings,
+    pub(super) vitals: std::sync::Arc<super::vitals::Vitals>,
+}
+
+#[cfg(test)]
+impl TestKafka {
+    /// A broker whose topics begin with `t.`.
+    pub(super) fn start(partitions: i32) -> Self {
+        let broker = EmbeddedBroker::start("t.", partitions).unwrap();
+        let settings = crate::settings::KafkaSettings {
+            bootstrap_servers: broker.bootstrap_servers().to_owned(),
+            topic_prefix: "t.".to_owned(),
+            create_topics: false,
+            raw_topic: false,
+            envelope: crate::event::envelope::Mode::Binary,
+            properties: Vec::new(),
+        };
+        Self { broker, settings, vitals: std::sync::Arc::default() }
+    }
+}

@@ -27,13 +27,10 @@ use crate::reconcile::outlet::{NotPublished, Outlet};
 use crate::reconcile::rows::{Rows, RowsError};
 use crate::reconcile::schedule::End;
 use crate::reconcile::sought::memory::Memory;
-use crate::reconcile::window::{HOUR_S, Window, join};
+use crate::reconcile::window::{Window, join};
 
 mod parts;
 mod scans;
-
-/// Asked for less than this, a window is not made smaller.
-const LEAST_WINDOW_S: i64 = HOUR_S;
 
 /// One stream of one source, and all that comparing it needs.
 #[derive(Debug)]
@@ -290,8 +287,7 @@ impl Comparing<'_> {
         windows: &[Window],
         tell: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), CompareError> {
-        let margins_s = 2 * i64::from(self.stream.margin_s);
-        let mut left = join(windows.iter().copied(), (i64::from(self.stream.widest_s) - margins_s).max(LEAST_WINDOW_S));
+        let mut left = join(windows.iter().copied(), self.stream.widest_window_s());
         left.reverse();
         let mut done = 0;
         while let Some(window) = left.pop() {

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::*;
-use crate::event::envelope::Mode;
 use crate::publish::client::client_config;
-use crate::publish::embedded::EmbeddedBroker;
+use crate::publish::embedded::TestKafka;
 use crate::publish::state::StateView;
 
 /// Nothing here takes this long unless it hangs.
@@ -15,32 +14,13 @@ const LONG: Duration = Duration::from_secs(60);
 
 const PARTITIONS: u32 = 3;
 
-struct Kafka {
-    broker: EmbeddedBroker,
-    settings: KafkaSettings,
-    vitals: Arc<Vitals>,
-}
-
 /// A member, and what it was told.
 struct Told {
     membership: Membership,
     news: UnboundedReceiver<News>,
 }
 
-impl Kafka {
-    fn start() -> Self {
-        let broker = EmbeddedBroker::start("t.", 3).unwrap();
-        let settings = KafkaSettings {
-            bootstrap_servers: broker.bootstrap_servers().to_owned(),
-            topic_prefix: "t.".to_owned(),
-            create_topics: false,
-            raw_topic: false,
-            envelope: Mode::Binary,
-            properties: Vec::new(),
-        };
-        Self { broker, settings, vitals: Arc::default() }
-    }
-
+impl TestKafka {
     fn join(&self) -> Told {
         let key_prefixes = vec!["reconcile/".to_owned(), "token/".to_owned()];
         let joining = Joining { group: "t.reconcile".to_owned(), key_prefixes };
@@ -48,7 +28,7 @@ impl Kafka {
         Told { membership, news }
     }
 
-    fn write(&self, records: &[(i32, &str, Option<&str>)]) {
+    fn write_state(&self, records: &[(i32, &str, Option<&str>)]) {
         let producer: BaseProducer = client_config(&self.settings).create().unwrap();
         for (partition, key, value) in records {
             let record = BaseRecord::to("t.state.v1").partition(*partition).key(*key);
@@ -87,8 +67,8 @@ fn values(expected: &[(&str, &str)]) -> HashMap<String, Vec<u8>> {
 
 #[tokio::test]
 async fn a_member_is_told_what_lies_in_its_partitions_and_then_each_later_record() {
-    let kafka = Kafka::start();
-    kafka.write(&[
+    let kafka = TestKafka::start(3);
+    kafka.write_state(&[
         (0, "reconcile/a/x", Some("1")),
         (0, "reconcile/a/x", Some("2")),
         (1, "token/b", Some("1")),
@@ -100,7 +80,7 @@ async fn a_member_is_told_what_lies_in_its_partitions_and_then_each_later_record
     assert_eq!(member.next().await, News::Counted { partitions: PARTITIONS }, "before any partition is told");
     let (_, found) = member.wait_for(BTreeSet::new(), 3).await;
     assert_eq!(found, values(&[("reconcile/a/x", "2"), ("token/b", "1")]));
-    kafka.write(&[(2, "replay/letter", Some("2")), (2, "reconcile/c/x", Some("1")), (1, "token/b", None)]);
+    kafka.write_state(&[(2, "replay/letter", Some("2")), (2, "reconcile/c/x", Some("1")), (1, "token/b", None)]);
     let mut later = [member.next().await, member.next().await];
     later.sort_by_key(|news| format!("{news:?}"));
     let written = |partition, key: &str, value: Option<&str>| {
@@ -115,8 +95,8 @@ async fn a_member_is_told_what_lies_in_its_partitions_and_then_each_later_record
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_share_the_partitions_and_who_stays_gets_those_of_who_leaves() {
-    let kafka = Kafka::start();
-    kafka.write(&[(0, "token/a", Some("1")), (1, "token/b", Some("1")), (2, "token/c", Some("1"))]);
+    let kafka = TestKafka::start(3);
+    kafka.write_state(&[(0, "token/a", Some("1")), (1, "token/b", Some("1")), (2, "token/c", Some("1"))]);
     let mut first = kafka.join();
     let (owned, _) = first.wait_for(BTreeSet::new(), 3).await;
     let mut second = kafka.join();
@@ -131,7 +111,7 @@ async fn members_share_the_partitions_and_who_stays_gets_those_of_who_leaves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_leaves_within_seconds_also_when_no_broker_answers() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(3);
     let mut member = kafka.join();
     member.wait_for(BTreeSet::new(), 3).await;
     kafka.broker.go_down().unwrap();
@@ -143,13 +123,13 @@ async fn a_member_leaves_within_seconds_also_when_no_broker_answers() {
 
 #[tokio::test]
 async fn state_is_read_on_without_being_a_member() {
-    let kafka = Kafka::start();
-    kafka.write(&[(0, "reconcile/a/x", Some("1")), (1, "reconcile/b/x", Some("1")), (1, "token/b", Some("1"))]);
+    let kafka = TestKafka::start(3);
+    kafka.write_state(&[(0, "reconcile/a/x", Some("1")), (1, "reconcile/b/x", Some("1")), (1, "token/b", Some("1"))]);
     let view = StateView::start(&kafka.settings, "reconcile/", &kafka.vitals).unwrap();
     assert!(view.wait_until_whole(LONG).await);
     let keys = || view.values("").into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(keys(), ["reconcile/a/x", "reconcile/b/x"]);
-    kafka.write(&[(0, "reconcile/a/x", Some("2"))]);
+    kafka.write_state(&[(0, "reconcile/a/x", Some("2"))]);
     let deadline = Instant::now() + LONG;
     while &*view.values("reconcile/a/")[0].1 != b"2" {
         assert!(Instant::now() < deadline, "what came later is never told");

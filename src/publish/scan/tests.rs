@@ -7,33 +7,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::*;
-use crate::event::envelope::Mode;
 use crate::event::kind::{DEAD_LETTER_TOPIC, Kind};
-use crate::publish::embedded::EmbeddedBroker;
+use crate::publish::embedded::TestKafka;
 
 /// Nothing here takes this long unless it hangs.
 const LONG: Duration = Duration::from_secs(30);
 
-struct Kafka {
-    broker: EmbeddedBroker,
-    settings: KafkaSettings,
-    vitals: Arc<Vitals>,
-}
-
-impl Kafka {
-    fn start() -> Self {
-        let broker = EmbeddedBroker::start("t.", 2).unwrap();
-        let settings = KafkaSettings {
-            bootstrap_servers: broker.bootstrap_servers().to_owned(),
-            topic_prefix: "t.".to_owned(),
-            create_topics: false,
-            raw_topic: false,
-            envelope: Mode::Binary,
-            properties: Vec::new(),
-        };
-        Self { broker, settings, vitals: Arc::default() }
-    }
-
+impl TestKafka {
     fn scanner(&self) -> Scanner {
         self.scanner_with(Patience { answer: LONG, record: LONG })
     }
@@ -84,7 +64,7 @@ impl Keys {
 
 #[tokio::test]
 async fn a_broker_that_can_not_look_up_by_time_is_scanned_from_the_beginning() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     let statuses = Kind::MessageStatus.info().topic;
     kafka.write(statuses, &["a:1", "b:1", "a:2", "a:3"]);
     kafka.write(&DEAD_LETTER_TOPIC, &["a:4"]);
@@ -107,7 +87,7 @@ async fn a_broker_that_can_not_look_up_by_time_is_scanned_from_the_beginning() {
 
 #[tokio::test]
 async fn all_who_wait_are_served_by_one_pass() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     let topic = Kind::MessageStatus.info().topic;
     kafka.write(topic, &["a:1", "b:1", "a:2", "b:2"]);
     let scanner = Arc::new(kafka.scanner());
@@ -143,7 +123,7 @@ fn vec_of(keys: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_topic_that_is_not_there_is_empty() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     let other = KafkaSettings { topic_prefix: "another.".to_owned(), ..kafka.settings.clone() };
     let scanner = Scanner::start(&other, &kafka.vitals).unwrap();
     let ended = scanner.scan(asked(&[&DEAD_LETTER_TOPIC], "", now()), Keys::default()).await.unwrap();
@@ -153,7 +133,7 @@ async fn a_topic_that_is_not_there_is_empty() {
 
 #[tokio::test]
 async fn a_scan_to_which_nothing_comes_is_stuck_and_the_visitor_comes_back() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     kafka.write(&DEAD_LETTER_TOPIC, &["a:1"]);
     kafka.broker.delay(Duration::from_millis(400)).unwrap();
     let scanner = kafka.scanner_with(Patience { answer: LONG, record: Duration::ZERO });
@@ -165,7 +145,7 @@ async fn a_scan_to_which_nothing_comes_is_stuck_and_the_visitor_comes_back() {
 
 #[tokio::test]
 async fn brokers_that_are_away_are_told_with_the_cause() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     kafka.broker.go_down().unwrap();
     let scanner = kafka.scanner_with(Patience { answer: Duration::from_millis(500), record: LONG });
     let ended = scanner.scan(asked(&[&DEAD_LETTER_TOPIC], "", now()), Keys::default()).await.unwrap();
@@ -175,7 +155,7 @@ async fn brokers_that_are_away_are_told_with_the_cause() {
 
 #[tokio::test]
 async fn who_does_not_wait_any_longer_holds_up_nobody() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     kafka.write(&DEAD_LETTER_TOPIC, &["a:1"]);
     let scanner = kafka.scanner();
     for _ in 0..3 {
@@ -188,7 +168,7 @@ async fn who_does_not_wait_any_longer_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_scanner_that_stops_ends_the_scan_that_is_under_way() {
-    let kafka = Kafka::start();
+    let kafka = TestKafka::start(2);
     kafka.write(&DEAD_LETTER_TOPIC, &["a:1", "a:2"]);
     let scanner = Arc::new(kafka.scanner());
     let stopping = Arc::clone(&scanner);

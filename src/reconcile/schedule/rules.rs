@@ -1,36 +1,10 @@
 //! From what a provider allows and what the configuration says to when a stream is read.
 
-use std::borrow::Cow;
-
+use crate::provider::api::StreamInfo;
 use crate::reconcile::compare::Unseen;
 use crate::reconcile::schedule::Timing;
 use crate::reconcile::window::HOUR_S;
 use crate::settings::reconcile::Ages;
-
-/// What is to be known of a stream before it is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamRules {
-    /// Name in keys, labels and output, lower case.
-    pub name: Cow<'static, str>,
-    /// The longest stretch of time that one request may ask for, in seconds.
-    pub widest_s: u32,
-    /// Seconds that are asked for beyond each end of a window. None where the provider's answer alone places a row.
-    pub margin_s: u32,
-    /// The least age at which the provider has a window.
-    pub least_delay_s: u32,
-    /// Age of the first reading, unless the configuration says otherwise.
-    pub delay_s: u32,
-    /// Ages of the further readings, unless the configuration says otherwise.
-    pub again_s: Cow<'static, [u32]>,
-    /// How long the provider keeps rows, in seconds.
-    pub reach_s: u32,
-    /// Whether that is documented for certain.
-    pub reach_is_sure: bool,
-    /// Whether the provider is asked for numbers of rows first.
-    pub counted: bool,
-    /// Whether no webhook tells the same, so that a row that is not in the topics is new and not missing.
-    pub primary: bool,
-}
 
 /// Why a stream can not be read at the ages that it is to be read at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +41,7 @@ impl AgeFault {
     }
 }
 
-impl StreamRules {
+impl StreamInfo {
     /// The longest window whose request, with its margins, is not too long.
     pub fn widest_window_s(&self) -> i64 {
         i64::from(self.widest_s).saturating_sub(2 * i64::from(self.margin_s)).max(1)
@@ -120,13 +94,15 @@ impl StreamRules {
 mod tests {
     use super::*;
 
-    const RULES: StreamRules = StreamRules {
-        name: Cow::Borrowed("cdr"),
+    const STREAM: StreamInfo = StreamInfo {
+        name: "cdr",
+        product: "cdr",
+        kinds: &[],
         widest_s: 43_200,
         margin_s: 1,
         least_delay_s: 330,
         delay_s: 1800,
-        again_s: Cow::Borrowed(&[43_200, 144_000]),
+        again_s: &[43_200, 144_000],
         reach_s: 172_800,
         reach_is_sure: false,
         counted: true,
@@ -135,7 +111,7 @@ mod tests {
 
     fn timing(delay_s: Option<u32>, again_s: Option<&[u32]>) -> Result<Vec<u32>, Vec<AgeFault>> {
         let ages = Ages { delay_s, again_s: again_s.map(<[u32]>::to_vec) };
-        RULES.timing(&ages, 3600).map(|timing| timing.ages_s)
+        STREAM.timing(&ages, 3600).map(|timing| timing.ages_s)
     }
 
     #[test]
@@ -168,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_request_with_its_margins_is_not_too_wide() {
-        assert_eq!(RULES.widest_window_s(), 43_198);
-        assert_eq!(StreamRules { margin_s: 0, ..RULES }.widest_window_s(), 43_200);
+        assert_eq!(STREAM.widest_window_s(), 43_198);
+        assert_eq!(StreamInfo { margin_s: 0, ..STREAM }.widest_window_s(), 43_200);
     }
 }

@@ -10,8 +10,8 @@ use crate::event::envelope::Record;
 use crate::event::time::Time;
 use crate::outbound::Fetched;
 use crate::provider::api::Row;
+use crate::reconcile::compare::Class;
 use crate::reconcile::compare::cells::Fate;
-use crate::reconcile::compare::{Class, Unseen};
 use crate::reconcile::outlet::{BATCH_BYTES, BATCH_EVENTS};
 use crate::reconcile::rows::{Group, Place};
 use crate::reconcile::sought::{Gathering, RowNumbers, Sought};
@@ -188,7 +188,7 @@ impl Comparing<'_> {
 
     /// Counts what became of each row. One of several events that memory ended in belongs to the next part.
     fn settle(&self, state: &mut State, part: &Part) {
-        let unseen = if self.stream.primary { Unseen::New } else { Unseen::Missing };
+        let unseen = self.stream.unseen();
         for row in part.sought.rows().filter(|row| row.number < part.end.row()) {
             let fate = match (row.is_published, row.is_withheld) {
                 (true, _) => Fate::Published,
