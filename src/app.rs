@@ -9,9 +9,12 @@ use anyhow::Context as _;
 use crate::event::country;
 use crate::http::{self, Listening, admin};
 use crate::ingest::Ingest;
+use crate::outbound::real_sleep;
 use crate::publish::topics::{self, MoreTopics, TopicsError};
 use crate::publish::vitals::Vitals;
 use crate::publish::{Left, Publisher};
+use crate::reconcile::command;
+use crate::reconcile::service::{self, Service};
 use crate::settings::{KafkaSettings, Settings};
 use crate::telemetry::metrics::Metrics;
 
@@ -36,6 +39,8 @@ pub struct App {
     pub admin: Listening,
     /// What both of them serve.
     pub ingest: Arc<Ingest>,
+    /// What compares sources by schedule, where any is.
+    pub reconcilers: Option<Arc<Service>>,
     stopping: Arc<AtomicBool>,
     tasks: [tokio::task::JoinHandle<()>; 2],
     shutdown_timeout: Duration,
@@ -51,18 +56,27 @@ impl App {
         let admin_listener = http::bind(settings.admin_listen).context("admin.listen")?;
         settings.sources.iter().filter_map(|source| source.privacy.region).for_each(country::prepare);
         let metrics = Arc::new(Metrics::new());
-        let more = MoreTopics::default();
+        let compares = service::scheduled(&settings).next().is_some();
+        let more = if compares { command::STATE } else { MoreTopics::default() };
         let publisher =
             Publisher::start(&settings.kafka, Some(&settings.spool), more, settings.dedup_window, &metrics)?;
+        let publisher = Arc::new(publisher);
+        let reconcilers =
+            Service::start(&settings, &publisher, &metrics, service::real_clock(), real_sleep())?.map(Arc::new);
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
         let topics = tokio::spawn(look_after_topics(settings.kafka.clone(), more, Arc::downgrade(&ingest)));
         let tasks = [topics, tokio::spawn(tell_warnings(Arc::downgrade(&ingest)))];
         let stopping = Arc::new(AtomicBool::new(false));
-        let state = admin::State { ingest: Arc::clone(&ingest), stopping: Arc::clone(&stopping) };
+        let state = admin::State {
+            ingest: Arc::clone(&ingest),
+            reconcilers: reconcilers.clone(),
+            stopping: Arc::clone(&stopping),
+        };
         let webhooks = http::serve_webhooks(&settings.server, listener, &ingest)?;
         let admin = http::serve_admin(admin_listener, state)?;
         tracing::info!(webhooks = %webhooks.address, admin = %admin.address, "listening");
-        Ok(Self { webhooks, admin, ingest, stopping, tasks, shutdown_timeout: settings.server.shutdown_timeout })
+        let shutdown_timeout = settings.server.shutdown_timeout;
+        Ok(Self { webhooks, admin, ingest, reconcilers, stopping, tasks, shutdown_timeout })
     }
 
     /// Waits until a part of the service ends by itself, which is always a failure.
@@ -92,7 +106,10 @@ impl App {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         let deadline = Instant::now() + self.shutdown_timeout;
         let requests_until = deadline - (self.shutdown_timeout / 4).min(SAVING);
-        if tokio::time::timeout_at(requests_until.into(), self.webhooks.stop()).await.is_err() {
+        let leaving = leave(self.reconcilers.as_deref(), requests_until);
+        let answering = tokio::time::timeout_at(requests_until.into(), self.webhooks.stop());
+        let ((), answered) = tokio::join!(leaving, answering);
+        if answered.is_err() {
             tracing::warn!("requests that have not come to an end are left unanswered; their providers repeat them");
         }
         let ingest = Arc::clone(&self.ingest);
@@ -103,6 +120,14 @@ impl App {
             // Nothing is known of the events then, which must not be told as if all of them had arrived.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
+    }
+}
+
+/// Compares nothing more, and lets others do it at once.
+async fn leave(reconcilers: Option<&Service>, deadline: Instant) {
+    let Some(reconcilers) = reconcilers else { return };
+    if !reconcilers.stop(deadline).await {
+        tracing::warn!("the group could not be left in time; others compare its sources after ten seconds");
     }
 }
 

@@ -21,7 +21,7 @@ use records::{RecordSink, Unpublishable};
 #[derive(Debug)]
 pub struct ActiveSource {
     /// Its configuration.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// Its metrics.
     pub metrics: Arc<SourceMetrics>,
     name: Arc<str>,
@@ -31,7 +31,7 @@ pub struct ActiveSource {
 #[derive(Debug)]
 pub struct Ingest {
     sources: HashMap<String, ActiveSource>,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
     metrics: Arc<Metrics>,
     mode: Mode,
     /// Whether the exact requests are published too.
@@ -60,7 +60,12 @@ struct Taken {
 
 impl Ingest {
     /// Sets the sources to work.
-    pub fn new(sources: Vec<Source>, publisher: Publisher, metrics: Arc<Metrics>, kafka: &KafkaSettings) -> Self {
+    pub fn new(
+        sources: Vec<Arc<Source>>,
+        publisher: Arc<Publisher>,
+        metrics: Arc<Metrics>,
+        kafka: &KafkaSettings,
+    ) -> Self {
         let sources = sources.into_iter().map(|source| {
             let metrics = metrics.source(&source.name, source.info.name, source.secrets);
             let active = ActiveSource { name: source.name.as_str().into(), metrics: Arc::new(metrics), source };

@@ -168,13 +168,28 @@ impl Line {
         }
     }
 
+    /// By how many seconds the provider's clock was ahead of ours, by its last answer.
+    pub fn clock_skew_s(&self) -> i64 {
+        self.metrics.last_skew_s()
+    }
+
+    /// How many requests the provider still allows, if it has said so.
+    pub fn quota_remaining(&self) -> Option<i64> {
+        self.metrics.last_quota()
+    }
+
+    /// When the refresh token ends, if it is known.
+    pub fn token_expires_at(&self) -> Option<Time> {
+        self.metrics.token_expires_unix_s().and_then(Time::from_unix_seconds)
+    }
+
     /// The provider's side.
     pub fn api(&self) -> &Arc<dyn Api> {
         &self.api
     }
 
     /// Asks a question and hands over what the answers hold. Dropping the future ends the asking.
-    pub async fn ask(&self, question: &Question, findings: &mut dyn Findings) -> Ended {
+    pub async fn ask(&self, question: &Question, findings: &mut (dyn Findings + Send)) -> Ended {
         let started = Instant::now();
         let mut talk = self.api.ask(question);
         let mut say = talk.next(Heard::Begin, findings);

@@ -157,7 +157,7 @@ pub async fn run(
 
 fn sources<'s>(settings: &'s Settings, options: &Options) -> Result<HashMap<&'s str, &'s Source>, ReplayError> {
     let sources: HashMap<&str, &Source> =
-        settings.sources.iter().map(|source| (source.name.as_str(), source)).collect();
+        settings.sources.iter().map(|source| (source.name.as_str(), &**source)).collect();
     match &options.source {
         Some(name) if !sources.contains_key(name.as_str()) => {
             let known: Vec<&str> = settings.sources.iter().map(|source| source.name.as_str()).collect();

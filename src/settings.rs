@@ -38,7 +38,7 @@ pub struct Settings {
     /// Number of events remembered for telling duplicates; 0 switches that off.
     pub dedup_window: usize,
     /// The integrations.
-    pub sources: Vec<Source>,
+    pub sources: Vec<Arc<Source>>,
 }
 
 /// The public receiver.

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 pub mod api;
 pub mod metrics;
+pub mod reconcile;
 pub mod warnings;
 
 /// How log lines are written.

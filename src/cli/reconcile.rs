@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+mod status;
+
 use super::tail::line;
 use super::{Context, output};
 use crate::event::envelope::Record;
@@ -24,6 +26,7 @@ use crate::settings::Settings;
 Examples:
   trunkline reconcile webex-partner                         since as long ago as the provider keeps
   trunkline reconcile webex-partner --dry-run               what would be published?
+  trunkline reconcile --status                              how far has the schedule come?
   trunkline reconcile webex-partner --from 2026-02-03T00:00:00Z --to 2026-02-04T00:00:00Z --json
 
 The provider's own list is compared with the topics, hour by hour and account by account. What the topics lack is
@@ -34,7 +37,8 @@ interrupted.
 Exit codes: 0 all is there; 4 something is left, which is told; 1 it could not do its work; 2 wrong usage.")]
 pub struct Reconcile {
     /// Name of the source in the configuration
-    source: String,
+    #[arg(required_unless_present = "status")]
+    source: Option<String>,
     /// Products or streams, separated by commas [default: those of the source]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     product: Vec<String>,
@@ -59,6 +63,9 @@ pub struct Reconcile {
     /// Publish every row without looking what the topics hold, each under its own id
     #[arg(long)]
     without_comparison: bool,
+    /// Show how far the comparisons by schedule have come, of all sources without a name; asks no provider
+    #[arg(long, conflicts_with_all = ["product", "from", "to", "dry_run", "restart", "all", "publish_missing", "without_comparison"])]
+    status: bool,
     /// Print lines of JSON, the last one a summary
     #[arg(long)]
     json: bool,
@@ -72,7 +79,11 @@ fn time(text: &str) -> Result<Time, String> {
 impl Reconcile {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let settings = context.load()?.settings;
-        let command = Command::start(&settings, &self.source, self.options()).await?;
+        let Some(source_name) = self.source.as_deref().filter(|_| !self.status) else {
+            status::show(&settings, self.source.as_deref(), self.json).await?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        let command = Command::start(&settings, source_name, self.options()).await?;
         let mut outcome = RunOutcome::default();
         let (mut requests, mut scanned_records, mut seconds) = (0, 0, 0);
         for stream in command.streams() {
@@ -85,7 +96,7 @@ impl Reconcile {
             output::progress("");
             outcome.was_interrupted |= is_stopped;
             let Some(result) = result else { break };
-            self.show(&settings, &result)?;
+            self.show(&settings, source_name, &result)?;
             note(&mut outcome, &result);
             requests += result.requests;
             scanned_records += result.scanned_records;
@@ -97,7 +108,6 @@ impl Reconcile {
         }
         if self.json {
             let RunOutcome { windows, totals, .. } = outcome;
-            let source_name = &self.source;
             output::line(&lines::summary(&Summary {
                 source_name,
                 windows,
@@ -122,13 +132,13 @@ impl Reconcile {
         }
     }
 
-    fn show(&self, settings: &Settings, result: &StreamResult) -> anyhow::Result<()> {
+    fn show(&self, settings: &Settings, source_name: &str, result: &StreamResult) -> anyhow::Result<()> {
         let cells = cells(result);
         let topics: Vec<String> =
             result.stream.kinds.iter().map(|kind| topics::full_name(&settings.kafka, kind.info().topic)).collect();
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         let outcome = StreamOutcome {
-            source_name: &self.source,
+            source_name,
             stream: result.stream.name,
             whole: result.whole,
             windows: result.numbers,

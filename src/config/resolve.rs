@@ -1,6 +1,7 @@
 //! From the tables of the configuration to [`Settings`], a module for each of the larger sections.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use toml::Table;
 
@@ -36,7 +37,7 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Settings {
     let dedup_window = dedup(root.section("dedup"));
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
     let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
-    let sources = sources(&mut root, &defaults);
+    let sources = sources(&mut root, &defaults).into_iter().map(Arc::new).collect();
     check_listeners(&root, server.listen, admin_listen);
     root.finish();
     Settings { server, admin_listen, kafka, spool, reconcile, outbound, dedup_window, sources }

@@ -12,8 +12,11 @@ use actix_web::{Error, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+mod reconcile;
+
 use super::answer::Answer;
 use crate::ingest::Ingest;
+use crate::reconcile::service::Service;
 use crate::spool::{SpoolError, Store, Verifying};
 use crate::telemetry::metrics;
 
@@ -22,6 +25,8 @@ use crate::telemetry::metrics;
 pub struct State {
     /// The service.
     pub ingest: Arc<Ingest>,
+    /// What compares sources by schedule, where any is.
+    pub reconcilers: Option<Arc<Service>>,
     /// Set when the service has begun to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -33,6 +38,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/readyz", web::get().to(readyz))
         .route("/metrics", web::get().to(render_metrics))
         .route("/api/spool", web::get().to(list_spool))
+        .route("/api/reconcile", web::get().to(reconcile::all))
+        .route("/api/reconcile/{source}", web::get().to(reconcile::one))
+        .route("/-/reconcile/{source}", web::post().to(reconcile::sweep))
         .route("/-/spool/drain", web::post().to(drain_spool))
         .route("/-/spool/verify", web::post().to(verify_spool))
         .default_service(web::to(async || Answer::NotFound.into_response()));
@@ -54,6 +62,7 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
     let ready = state.ingest.is_ready() && !stopping;
     let status = if ready { "ready" } else { "not_ready" };
     let mut body = json!({"status": status, "stopping": stopping, "kafka": kafka, "spool": spool});
+    body["reconcilers"] = state.reconcilers.as_ref().map_or_else(|| json!([]), |reconcilers| reconcilers.readiness());
     if !ended.is_empty() {
         body["ended"] = json!(ended);
     }
@@ -64,6 +73,7 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
 async fn render_metrics(state: web::Data<State>) -> HttpResponse {
     let metrics = state.ingest.metrics();
     metrics.ready.set(i64::from(state.ingest.is_ready()));
+    state.reconcilers.iter().for_each(|reconcilers| reconcilers.refresh_metrics());
     let text = metrics.render();
     HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE)).body(text)
 }

@@ -81,6 +81,11 @@ pub trait Api: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Seconds from one sweep to the next, unless the configuration says otherwise.
+    fn sweeps_every_s(&self) -> u32 {
+        3600
+    }
+
     /// The time by which a record of a topic belongs to a window, by its value; for streams that are counted.
     fn held_at(&self, _value: &[u8]) -> Option<Time> {
         None

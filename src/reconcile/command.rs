@@ -12,26 +12,19 @@ use ulid::Ulid;
 
 use super::compare::Counts;
 use super::cursor::run::{self as runs, Run};
-use super::mapped::Mapper;
-use super::outlet::Outlet;
 use super::schedule::End;
-use super::sought::memory::Memory;
-use super::state::{State, StateError};
-use super::sweep::{CompareError, Compared, Comparing, Step};
+use super::state::StateError;
+use super::sweep::{CompareError, Compared, Step};
 use super::table::exit::WindowNumbers;
-use super::tokens::StateVault;
-use super::vault::{Vault, VaultError};
+use super::tools::{self, Manner, SourceTools, Tools, ToolsError};
 use super::window::{Window, hour_of};
 use crate::event::kind::STATE_TOPIC;
 use crate::event::time::Time;
-use crate::outbound::access::NoVault;
-use crate::outbound::{Client, ClientError, Line, real_sleep};
-use crate::provider::api::{Access, Api, StreamInfo};
+use crate::outbound::real_sleep;
+use crate::provider::api::StreamInfo;
 use crate::publish::Publisher;
 use crate::publish::client::StartError;
-use crate::publish::scan::Scanner;
 use crate::publish::topics::{self, MoreTopics, TopicsError};
-use crate::settings::reconcile::PublishMissing;
 use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::Metrics;
 
@@ -41,13 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// So many windows are compared at once, and remembered when they are done.
 const BATCH_WINDOWS: usize = 24;
 
-/// An hour less than the provider keeps.
-const SPARED_S: u32 = 3600;
-
-/// Where a comparison begins unless it is said.
-const LOOKBACK_S: u32 = 259_200;
-
-const STATE: MoreTopics = MoreTopics { needed: &[], aside: &[&STATE_TOPIC] };
+/// What is needed beside the topics of webhooks.
+pub const STATE: MoreTopics = MoreTopics { needed: &[], aside: &[&STATE_TOPIC] };
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -100,12 +88,9 @@ pub enum CommandError {
         /// The end.
         to: Time,
     },
-    /// No key to keep tokens with.
+    /// It can not be compared.
     #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// No client.
-    #[error(transparent)]
-    Client(#[from] ClientError),
+    Tools(#[from] ToolsError),
     /// No publisher.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -146,35 +131,23 @@ pub struct StreamResult {
 
 /// Everything that a command works with.
 #[derive(Debug)]
-pub struct Command<'c> {
-    settings: &'c Settings,
-    source: &'c Source,
+pub struct Command {
     options: Options,
     streams: Vec<&'static StreamInfo>,
-    api: Arc<dyn Api>,
-    metrics: Arc<Metrics>,
-    publisher: Arc<Publisher>,
-    scanner: Scanner,
-    line: Line,
-    memory: Memory,
+    tools: SourceTools,
 }
 
-impl<'c> Command<'c> {
+impl Command {
     /// Connects to Kafka, and to the provider with the first question.
     ///
     /// # Errors
     /// [`CommandError`].
-    pub async fn start(settings: &'c Settings, name: &str, options: Options) -> Result<Self, CommandError> {
+    pub async fn start(settings: &Settings, name: &str, options: Options) -> Result<Self, CommandError> {
         let source = source(settings, name)?;
         let api = source.api.clone().ok_or_else(|| CommandError::NoCredentials(name.to_owned()))?;
         let streams = streams(source, &options.products)?;
-        let client = Client::new(&settings.outbound)?;
-        let vault = match api.access() {
-            Access::OAuth(oauth) if oauth.refresh_token.is_some() => Some(Vault::new(&settings.reconcile.state_keys)?),
-            _ => None,
-        };
         // A dry run keeps nothing but tokens, of which a provider may have ended the old one.
-        if settings.kafka.create_topics && (!options.dry_run || vault.is_some()) {
+        if settings.kafka.create_topics && (!options.dry_run || tools::keeps_tokens(&*api)) {
             topics::create_missing(&settings.kafka, STATE).await?;
         }
         let metrics = Arc::new(Metrics::new());
@@ -182,15 +155,9 @@ impl<'c> Command<'c> {
         if !publisher.health().wait_until_ready(PATIENCE).await {
             return Err(CommandError::NotReady);
         }
-        let scanner = Scanner::start(&settings.kafka, publisher.vitals())?;
-        let state = State::new(&settings.kafka, &publisher, name);
-        let vault: Arc<dyn crate::outbound::access::Vault> = match vault {
-            Some(vault) => Arc::new(StateVault::new(state, vault, name)),
-            None => Arc::new(NoVault),
-        };
-        let line = Line::new(name, Arc::clone(&api), client, vault, Arc::new(metrics.apis.of(name)), real_sleep());
-        let memory = Memory::new(settings.reconcile.max_memory_bytes);
-        Ok(Self { settings, source, options, streams, api, metrics, publisher, scanner, line, memory })
+        let shared = Arc::new(Tools::new(settings, &publisher, &metrics, real_sleep())?);
+        let tools = SourceTools::new(&shared, source, &api)?;
+        Ok(Self { options, streams, tools })
     }
 
     /// The streams, in the order in which they are compared.
@@ -213,15 +180,8 @@ impl<'c> Command<'c> {
         let mut run = self.run(stream, whole).await;
         let result = result.insert(StreamResult::begin(stream, whole, run.totals));
         let left: Vec<Window> = run.left().collect();
-        let metrics = self.metrics.source(&self.source.name, self.source.info.name, self.source.secrets);
-        let outlet = Outlet {
-            publisher: &self.publisher,
-            metrics: &self.metrics,
-            source_metrics: Arc::new(metrics),
-            source_name: self.source.name.as_str().into(),
-            provider: self.source.info.name,
-        };
-        let comparing = self.comparing(stream, &outlet);
+        let outlet = self.tools.outlet();
+        let comparing = self.tools.comparing(stream, &outlet, self.manner());
         for windows in left.chunks(BATCH_WINDOWS) {
             match comparing.compare(windows, tell).await {
                 Ok(compared) => result.take(compared, &mut run),
@@ -234,41 +194,21 @@ impl<'c> Command<'c> {
         }
         result.elapsed = started.elapsed();
         if result.is_whole() {
-            let anew = Run::begin(&self.source.name, stream.name, whole, &run.instance, Time::now());
+            let anew = Run::begin(self.source_name(), stream.name, whole, &run.instance, Time::now());
             self.remember(&anew).await;
         }
         Ok(())
     }
 
-    fn comparing<'r>(&'r self, stream: &'static StreamInfo, outlet: &'r Outlet<'r>) -> Comparing<'r> {
-        let configured = self.source.reconcile.as_ref();
-        // An API that tells of users whom the feed leaves out would have calls billed that the partner did not sell.
-        let default = if self.api.tells_of_more_users() { PublishMissing::KnownUsers } else { PublishMissing::All };
-        let policy = configured.and_then(|options| options.publish_missing).unwrap_or(default);
-        Comparing {
-            stream,
-            line: &self.line,
-            scanner: &self.scanner,
-            mapper: Mapper {
-                source: self.source,
-                api: &self.api,
-                stream: stream.name,
-                mode: self.settings.kafka.envelope,
-            },
-            outlet: (!self.options.dry_run).then_some(outlet),
-            memory: &self.memory,
-            work_dir: &self.settings.reconcile.work_dir,
-            max_work_bytes: self.settings.reconcile.max_work_bytes,
-            withholds: policy != PublishMissing::All && !self.options.publish_missing,
-            without_comparison: self.options.without_comparison,
-            audit_cells: configured.map_or(1, |options| options.audit_cells),
-        }
+    fn manner(&self) -> Manner {
+        let Options { dry_run, publish_missing, without_comparison, .. } = self.options;
+        Manner { dry_run, publish_missing, without_comparison }
     }
 
     /// The stretch of time: by hours, unless it was said otherwise.
     fn whole(&self, stream: &StreamInfo, now: Time) -> Result<Window, CommandError> {
-        let configured = self.source.reconcile.as_ref().and_then(|options| options.lookback_s);
-        let lookback_s = configured.unwrap_or(LOOKBACK_S).min(stream.reach_s.saturating_sub(SPARED_S));
+        let configured = self.tools.source.reconcile.as_ref().and_then(|options| options.lookback_s);
+        let lookback_s = stream.lookback_s(configured);
         let from = self.options.from.unwrap_or_else(|| hour_of(now.plus_s(-i64::from(lookback_s))).plus_s(3600));
         let to = self.options.to.unwrap_or_else(|| hour_of(now.plus_s(-i64::from(stream.least_delay_s))));
         Window::new(from, to).ok_or(CommandError::NoTime { from, to })
@@ -277,13 +217,13 @@ impl<'c> Command<'c> {
     /// What an earlier run of the same command has left to do.
     async fn run(&self, stream: &StreamInfo, whole: Window) -> Run {
         let instance = Ulid::generate().to_string();
-        let anew = Run::begin(&self.source.name, stream.name, whole, &instance, Time::now());
+        let anew = Run::begin(self.source_name(), stream.name, whole, &instance, Time::now());
         if self.options.restart || self.options.dry_run {
             return anew;
         }
-        let key = runs::key(&self.source.name, stream.name, whole);
-        match self.state().read(&key).await {
-            Ok(Some(value)) => Run::read(&value, &self.source.name, stream.name, whole).unwrap_or(anew),
+        let key = runs::key(self.source_name(), stream.name, whole);
+        match self.tools.state().read(&key).await {
+            Ok(Some(value)) => Run::read(&value, self.source_name(), stream.name, whole).unwrap_or(anew),
             Ok(None) => anew,
             Err(error) => {
                 tracing::warn!(%error, "what an earlier run has done can not be read; everything is compared");
@@ -299,7 +239,7 @@ impl<'c> Command<'c> {
         }
         let key = runs::key(&run.source_name, &run.stream, run.whole);
         let written: Result<(), StateError> = match run.write() {
-            Ok(value) => self.state().write(key, value).await,
+            Ok(value) => self.tools.state().write(key, value).await,
             Err(_) => return,
         };
         if let Err(error) = written {
@@ -307,8 +247,8 @@ impl<'c> Command<'c> {
         }
     }
 
-    fn state(&self) -> State {
-        State::new(&self.settings.kafka, &self.publisher, &self.source.name)
+    fn source_name(&self) -> &str {
+        &self.tools.source.name
     }
 }
 
@@ -369,14 +309,14 @@ impl StreamResult {
     }
 }
 
-fn source<'s>(settings: &'s Settings, name: &str) -> Result<&'s Source, CommandError> {
+fn source<'s>(settings: &'s Settings, name: &str) -> Result<&'s Arc<Source>, CommandError> {
     let known = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
     let source = settings.sources.iter().find(|source| source.name == name);
     source.ok_or_else(|| CommandError::NoSource { name: name.to_owned(), known: known() })
 }
 
 /// The streams of the products that are asked for, else of those that are configured, else the provider's first.
-fn streams(source: &Source, asked: &[String]) -> Result<Vec<&'static StreamInfo>, CommandError> {
+pub(super) fn streams(source: &Source, asked: &[String]) -> Result<Vec<&'static StreamInfo>, CommandError> {
     let all = source.info.streams;
     let configured = source.reconcile.as_ref().and_then(|options| options.products.as_deref());
     let wanted = if asked.is_empty() { configured.unwrap_or_default() } else { asked };

@@ -83,7 +83,7 @@ impl Outlet<'_> {
     }
 
     /// Waits until Kafka is ready, and nothing of the webhooks waits to be drained.
-    async fn wait_for_kafka(&self) {
+    pub async fn wait_for_kafka(&self) {
         while !self.publisher.health().state().ready || self.metrics.lanes_open.get() > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;
         }

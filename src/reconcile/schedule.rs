@@ -94,10 +94,11 @@ impl Schedule {
         now.unix_seconds().saturating_sub(first.unix_seconds()).max(0)
     }
 
-    /// Whether the provider told the same of a window when it was complete, so that nothing has to be compared.
-    pub fn is_unchanged(&self, window: Window, digest: Digest) -> bool {
-        let done = self.progress.done.get(&window.from());
-        done.is_some_and(|done| done.digest == digest) && !self.progress.open.contains_key(&window.from())
+    /// What the provider told of each window that was complete, by its first instant. Where it tells the same again,
+    /// nothing has to be compared.
+    pub fn digests(&self) -> impl Iterator<Item = (Time, Digest)> {
+        let complete = self.progress.done.iter().filter(|(from, _)| !self.progress.open.contains_key(from));
+        complete.map(|(from, done)| (*from, done.digest))
     }
 
     /// Whether what another process wrote about this stream takes it back, so that ours has to be written again.
@@ -109,13 +110,22 @@ impl Schedule {
     ///
     /// What has expired is moved over by this, and told once.
     pub fn plan(&mut self, now: Time) -> Plan {
+        self.plan_with(now, Self::retries)
+    }
+
+    /// The same, and every open window, however short it has rested.
+    pub fn plan_all(&mut self, now: Time) -> Plan {
+        self.plan_with(now, Self::all_open)
+    }
+
+    fn plan_with(&mut self, now: Time, retries: fn(&Self, Time) -> Vec<Read>) -> Plan {
         self.meet_clock(now);
         let mut expired = self.expire_open(now);
         self.advance(now);
         expired.extend(self.expire_unread(now));
         let warnings = self.warnings(now);
         let mut reads = self.due(now);
-        reads.extend(self.retries(now));
+        reads.extend(retries(self, now));
         reads.sort_by_key(Read::turn);
         Plan { reads, expired, warnings }
     }
@@ -303,6 +313,11 @@ impl Schedule {
             .collect();
         reads.sort_by_key(|(tried_at, read)| (!read.leaves_soon, *tried_at, read.window));
         reads.into_iter().map(|(_, read)| read).take(RETRIES_AT_MOST).collect()
+    }
+
+    fn all_open(&self, now: Time) -> Vec<Read> {
+        let open = self.progress.open.values();
+        open.filter_map(|open| Some(self.read(open.window, self.age_of(open.window, now)?, true, now))).collect()
     }
 
     /// The greatest age that a window has reached.

@@ -8,9 +8,10 @@
 //! A provider that can tell numbers of rows is asked for them first, and for rows only of the cells in which the topics
 //! hold less, and of a few others by chance: so that it shows if its numbers mean something else than is thought.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::seq::IteratorRandom as _;
 use thiserror::Error;
@@ -57,6 +58,9 @@ pub struct Comparing<'c> {
     pub without_comparison: bool,
     /// Cells whose rows are asked for although the numbers agree.
     pub audit_cells: u32,
+    /// What the provider told of windows that are complete, by their first instants. Of those of which it tells the
+    /// same, nothing is looked for: what lies in a topic does not go away while it is kept.
+    pub known: &'c BTreeMap<Time, Digest>,
 }
 
 /// Something that a comparison tells while it runs.
@@ -138,6 +142,10 @@ pub struct Compared {
     pub requests: u64,
     /// Records of the topics that were looked at.
     pub scanned_records: u64,
+    /// How long that took.
+    pub scanned_for: Duration,
+    /// Windows of which the provider told what was known of them, by their first instants. They have no cells.
+    pub unchanged: BTreeSet<Time>,
     /// Audited cells in which rows were found that the topics lack.
     pub audit_mismatches: u64,
 }
@@ -150,6 +158,7 @@ struct Told {
     why: Option<&'static str>,
     is_expired: bool,
     is_answered: bool,
+    is_unchanged: bool,
 }
 
 /// A comparison under way.
@@ -160,6 +169,7 @@ struct State {
     audited: Vec<CellNumber>,
     requests: u64,
     scanned_records: u64,
+    scanned_for: Duration,
 }
 
 /// What asking came to.
@@ -214,6 +224,7 @@ impl Comparing<'_> {
             audited: Vec::new(),
             requests: 0,
             scanned_records: 0,
+            scanned_for: Duration::ZERO,
         };
         if self.stream.counted {
             self.ask_counts(&mut state, tell).await?;
@@ -233,11 +244,7 @@ impl Comparing<'_> {
             let question = Question::Counts(self.asked(*window, None));
             let (answered, counts) = self.ask(state, &question, None).await?;
             state.note(*window, &answered);
-            for (account, rows) in counts {
-                let cell = state.cells.cell(&account, window.from())?;
-                state.cells.count(cell, rows);
-            }
-            state.digest_counts(*window);
+            state.count(*window, counts, self.known.get(&window.from()))?;
         }
         tell(Step::Asked { windows: windows.len(), of: windows.len() });
         Ok(())
@@ -251,6 +258,9 @@ impl Comparing<'_> {
     ) -> Result<Vec<CellNumber>, CompareError> {
         if self.without_comparison {
             return Ok(state.cells.in_order().into_iter().map(|(_, _, number)| number).collect());
+        }
+        if state.cells.is_empty() {
+            return Ok(Vec::new());
         }
         tell(Step::Scanning);
         self.tally(state).await?;
@@ -360,13 +370,30 @@ impl State {
         }
     }
 
-    fn digest_counts(&mut self, window: Window) {
-        let Some((_, told)) = self.windows.get_mut(&window.from()) else { return };
-        for (account, hour, cell) in self.cells.in_order() {
-            if hour.contains(window.from()) {
-                told.digest.add_count(account, self.cells.counts(cell).expected);
+    /// Takes the numbers of a window. Of an account that is told twice, the greater number counts.
+    fn count(
+        &mut self,
+        window: Window,
+        counts: Vec<(String, u64)>,
+        known: Option<&Digest>,
+    ) -> Result<(), TooManyCells> {
+        let mut greatest: BTreeMap<String, u64> = BTreeMap::new();
+        for (account, rows) in counts {
+            let number = greatest.entry(account).or_default();
+            *number = rows.max(*number);
+        }
+        if let Some((_, told)) = self.windows.get_mut(&window.from()) {
+            greatest.iter().for_each(|(account, rows)| told.digest.add_count(account, *rows));
+            told.is_unchanged = told.is_answered && known == Some(&told.digest);
+            if told.is_unchanged {
+                return Ok(());
             }
         }
+        for (account, rows) in greatest {
+            let cell = self.cells.cell(&account, window.from())?;
+            self.cells.count(cell, rows);
+        }
+        Ok(())
     }
 
     /// Of a dry run, rows that would be published leave no window open.
@@ -385,6 +412,8 @@ impl State {
             answered_windows: self.windows.values().filter(|(_, told)| told.is_answered).count() as u64,
             requests: self.requests,
             scanned_records: self.scanned_records,
+            scanned_for: self.scanned_for,
+            unchanged: self.windows.iter().filter(|(_, (_, told))| told.is_unchanged).map(|(from, _)| *from).collect(),
             audit_mismatches,
             cells: self.cells,
         }

@@ -47,7 +47,7 @@ impl Outlet {
         if !publisher.health().wait_until_ready(PATIENCE).await {
             return Err(ReplayError::NotAcknowledged);
         }
-        let metrics = settings.sources.iter().map(of_source).collect();
+        let metrics = settings.sources.iter().map(|source| of_source(source)).collect();
         Ok(Self { publisher, metrics, pending: Vec::new(), pending_bytes: 0 })
     }
 

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::letter::Letter;
@@ -23,14 +25,14 @@ fn now() -> Time {
     Time::parse_iso("2026-02-03T12:14:26.103Z").unwrap()
 }
 
-fn source(info: &ProviderInfo, more: &str) -> Source {
+fn source(info: &ProviderInfo, more: &str) -> Arc<Source> {
     let (name, key) = (info.name, info.secret_key());
     let text = format!("[[sources]]\nname = \"subject\"\nprovider = \"{name}\"\n{key} = [\"env:SECRET\"]\n{more}\n");
     let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
     config::load_text("test", &text, &environment).unwrap().settings.sources.remove(0)
 }
 
-fn with_account(info: &ProviderInfo) -> Source {
+fn with_account(info: &ProviderInfo) -> Arc<Source> {
     source(info, &format!("account_id = \"{ACCOUNT}\""))
 }
 

@@ -72,6 +72,8 @@ pub struct ApiMetrics {
     skew: Gauge,
     token_expires: Gauge,
     last_skew_s: AtomicI64,
+    /// Less than nothing where the provider tells of no quota.
+    last_quota: AtomicI64,
 }
 
 impl Default for ApiFamilies {
@@ -113,6 +115,7 @@ impl ApiFamilies {
             skew: self.skew.get_or_create_owned(&labels),
             token_expires: self.token_expires.get_or_create_owned(&labels),
             last_skew_s: AtomicI64::new(0),
+            last_quota: AtomicI64::new(-1),
         }
     }
 }
@@ -147,6 +150,17 @@ impl ApiMetrics {
     /// Notes how many requests the provider still allows.
     pub fn quota(&self, remaining: i64) {
         self.quota.set(remaining);
+        self.last_quota.store(remaining, Ordering::Relaxed);
+    }
+
+    /// How many requests the provider still allows, if it has said so.
+    pub fn last_quota(&self) -> Option<i64> {
+        Some(self.last_quota.load(Ordering::Relaxed)).filter(|remaining| *remaining >= 0)
+    }
+
+    /// The Unix time at which the refresh token ends, if it is known.
+    pub fn token_expires_unix_s(&self) -> Option<i64> {
+        Some(self.token_expires.get()).filter(|unix_s| *unix_s > 0)
     }
 
     /// Notes the Unix time at which the refresh token ends.

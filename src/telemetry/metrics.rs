@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::api::ApiFamilies;
+use super::reconcile::ReconcileFamilies;
 use super::warnings::Warnings;
 use crate::build::BUILD;
 use crate::event::kind::{KINDS, Kind};
@@ -96,6 +97,8 @@ pub struct Metrics {
     pub misdirected: Warnings,
     /// What the providers' APIs are asked.
     pub apis: ApiFamilies,
+    /// What comparing with their lists comes to.
+    pub reconcile: Arc<ReconcileFamilies>,
     /// Requests for a source that does not exist.
     pub unknown_source: Counter,
     /// Duration of requests, from the last byte of the head to the answer.
@@ -171,6 +174,7 @@ impl Metrics {
             refusals: Arc::new(Warnings::new("webhooks are refused", Duration::from_secs(60))),
             misdirected: Warnings::new("webhooks belong elsewhere", Duration::from_secs(3600)),
             apis: ApiFamilies::default(),
+            reconcile: Arc::default(),
             unknown_source: Counter::default(),
             request_duration: seconds(),
             publish_duration: seconds(),
@@ -195,6 +199,7 @@ impl Metrics {
         metrics.register_publishing();
         metrics.register_spool();
         metrics.apis.register(&mut metrics.registry);
+        metrics.reconcile.register(&mut metrics.registry);
         metrics
     }
 

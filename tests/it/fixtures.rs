@@ -3,6 +3,8 @@
 //! `<case>.events.json` lies beside the body `<case>.json` or `<case>.form`. `make fixtures` writes these files
 //! anew; the difference that git then shows is what a change of the mapping does to consumers.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,7 @@ const WRITE: &str = "WRITE_FIXTURES";
 const EXPECTED: &str = ".events.json";
 
 /// A source that takes anything, and publishes what people wrote, so that the files show it too.
-fn source_of(info: &ProviderInfo) -> Source {
+fn source_of(info: &ProviderInfo) -> Arc<Source> {
     let text = format!(
         "[[sources]]\nname = \"fixture\"\nprovider = \"{}\"\naccount_id = \"abcd1234\"\nverification = \"none\"\n\
          [sources.privacy]\nmessage_text = \"keep\"\n",

@@ -284,7 +284,7 @@ impl Drop for TestApp {
     }
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(DEADLINE * 3).build().unwrap()
 }
 

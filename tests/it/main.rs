@@ -32,6 +32,7 @@ mod reconciled;
 mod refused;
 mod refused_records;
 mod replayed;
+mod scheduled;
 mod sent;
 mod shutdown;
 mod sms;

@@ -24,7 +24,7 @@ async fn health_and_readiness_are_told_in_json() {
         "ready": true, "events": 0, "bytes": 0, "max_bytes": 1_073_741_824, "oldest_age_seconds": 0, "quarantined": 0
     });
     let kafka = json!({"ready": true, "brokers": 1});
-    let expected = json!({"status": "ready", "stopping": false, "kafka": kafka, "spool": spool});
+    let expected = json!({"status": "ready", "stopping": false, "kafka": kafka, "spool": spool, "reconcilers": []});
     assert_eq!(app.admin_json("/readyz").await, (200, expected));
 }
 

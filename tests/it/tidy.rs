@@ -81,9 +81,9 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("ingest", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("replay", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("reconcile", &["event", "outbound", "provider", "publish", "request", "settings", "telemetry", "verify"]),
-    ("http", &["event", "ingest", "provider", "publish", "request", "settings", "spool", "telemetry"]),
+    ("http", &["event", "ingest", "provider", "publish", "reconcile", "request", "settings", "spool", "telemetry"]),
     ("config", &["event", "outbound", "provider", "providers", "publish", "section", "settings", "verify"]),
-    ("app", &["event", "http", "ingest", "publish", "settings", "telemetry"]),
+    ("app", &["event", "http", "ingest", "outbound", "publish", "reconcile", "settings", "telemetry"]),
 ];
 
 /// The module of the crate that a file belongs to.
@@ -153,7 +153,7 @@ fn the_modules_of_publishing_know_only_those_before_them() {
 }
 
 /// What depends on its arguments alone.
-const PURE: [&str; 12] = [
+const PURE: [&str; 14] = [
     "event",
     "verify",
     "providers",
@@ -161,7 +161,9 @@ const PURE: [&str; 12] = [
     "request",
     "reconcile/compare",
     "reconcile/cursor",
+    "reconcile/ownership",
     "reconcile/schedule",
+    "reconcile/service/settled",
     "reconcile/sought",
     "reconcile/table",
     "reconcile/tally",

@@ -4,6 +4,8 @@
 //! and then it fails. It signs empty parameters as they are, and what is no text as Python writes it (`True`, `None`),
 //! so that only texts and whole numbers are compared.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use trunkline::config::{self, Environment, Source};
 use trunkline::event::time::Time;
@@ -26,7 +28,7 @@ fn call(calls: &[Value]) -> Option<Vec<Value>> {
 /// Those that the library knows.
 const METHODS: [&str; 4] = ["md5", "sha1", "sha256", "sha512"];
 
-fn source(method: &str) -> Source {
+fn source(method: &str) -> Arc<Source> {
     let text = format!(
         "[[sources]]\nname = \"vonage\"\nprovider = \"vonage\"\naccount_id = \"{ACCOUNT}\"\n\
          signature_secrets = [\"env:SECRET\"]\nsms_signature_method = \"{method}\"\n"

@@ -58,7 +58,6 @@ pub(super) fn source_reconcile(mut section: Section<'_>) -> ReconcileOptions {
         publish_missing: section.choice("publish_missing", &missing),
         audit_cells: section.number_or("audit_cells", 1, 0..=100),
     };
-    section.warning("", "is for `trunkline reconcile`: this version compares nothing by schedule yet".to_owned());
     section.finish();
     options
 }

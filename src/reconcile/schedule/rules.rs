@@ -6,6 +6,9 @@ use crate::reconcile::schedule::Timing;
 use crate::reconcile::window::HOUR_S;
 use crate::settings::reconcile::Ages;
 
+/// How far back a stream's first reading begins, unless the configuration says otherwise.
+const LOOKBACK_S: u32 = 259_200;
+
 /// Why a stream can not be read at the ages that it is to be read at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AgeFault {
@@ -56,6 +59,16 @@ impl StreamInfo {
     pub fn greatest_age_s(&self) -> u32 {
         let spared_s = u32::try_from(2 * HOUR_S).unwrap_or_default();
         self.reach_s.saturating_sub(spared_s)
+    }
+
+    /// How far back its first reading begins, in seconds. Where it is certain what the provider keeps, no further than
+    /// that, with an hour to spare; what is configured beyond it may be asked for where it is not.
+    pub fn lookback_s(&self, configured_s: Option<u32>) -> u32 {
+        let kept_s = self.reach_s.saturating_sub(u32::try_from(HOUR_S).unwrap_or_default());
+        match configured_s {
+            Some(lookback_s) if !self.reach_is_sure => lookback_s,
+            other => other.unwrap_or(LOOKBACK_S).min(kept_s),
+        }
     }
 
     /// When the stream is read.
@@ -140,6 +153,18 @@ mod tests {
         assert_eq!((late.key(&given), late.key(&Ages::default())), ("again_s", "delay_s"));
         assert_eq!(AgeFault::TooEarly { least_s: 1 }.key(&given), "delay_s");
         assert_eq!(AgeFault::NotAscending { delay_s: 1 }.key(&given), "again_s");
+    }
+
+    #[test]
+    fn the_first_reading_goes_back_as_far_as_it_is_said_and_as_the_provider_surely_keeps() {
+        let sure = StreamInfo { reach_is_sure: true, ..STREAM };
+        let long = StreamInfo { reach_s: 2_592_000, ..STREAM };
+        assert_eq!(
+            (STREAM.lookback_s(None), sure.lookback_s(None), long.lookback_s(None)),
+            (169_200, 169_200, 259_200)
+        );
+        assert_eq!((STREAM.lookback_s(Some(900_000)), sure.lookback_s(Some(900_000))), (900_000, 169_200));
+        assert_eq!((STREAM.lookback_s(Some(3600)), sure.lookback_s(Some(3600))), (3600, 3600));
     }
 
     #[test]

@@ -76,6 +76,7 @@ impl Comparing<'_> {
     fn ended<V: Visitor>(&self, ended: Ended<V>, state: &mut State) -> Result<(V, Outcome), CompareError> {
         let outcome = ended.outcome?;
         state.scanned_records += outcome.read;
+        state.scanned_for += outcome.elapsed;
         match outcome.beyond.first() {
             Some(beyond) => {
                 let from = state.windows.keys().next().copied().unwrap_or_else(|| state.scan_from());
@@ -89,7 +90,8 @@ impl Comparing<'_> {
 impl State {
     /// When what is compared begins, with a margin.
     pub(super) fn scan_from(&self) -> Time {
-        let first = self.windows.keys().next().copied().unwrap_or_else(Time::now);
+        let mut changed = self.windows.values().filter(|(_, told)| !told.is_unchanged);
+        let first = changed.next().map_or_else(Time::now, |(window, _)| window.from());
         first.plus_s(-MARGIN_S)
     }
 }

@@ -1,5 +1,7 @@
 //! A provider with one source, and what its simulator makes.
 
+use std::sync::Arc;
+
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -28,7 +30,7 @@ pub(super) const DAY_S: i64 = 86_400;
 /// One provider with one source of its own, as the configuration makes it.
 pub(super) struct Subject {
     pub(super) info: &'static ProviderInfo,
-    pub(super) source: Source,
+    pub(super) source: Arc<Source>,
 }
 
 /// What became of one request.
@@ -44,7 +46,7 @@ pub(super) fn subjects() -> &'static [Subject] {
     &SUBJECTS
 }
 
-pub(super) fn source_of(info: &'static ProviderInfo) -> Source {
+pub(super) fn source_of(info: &'static ProviderInfo) -> Arc<Source> {
     let secrets = match info.signs {
         true => "signature_secrets = [\"env:SECRET\"]\nurl_tokens = [\"env:TOKEN\"]",
         false => "url_tokens = [\"env:SECRET\", \"env:TOKEN\"]",

@@ -3,7 +3,7 @@ use crate::config::tests::{SOURCE, load_with, problems};
 
 fn options(keys: &str) -> ReconcileOptions {
     let loaded = load_with(&format!("{SOURCE}[sources.reconcile]\n{keys}"), &[]).unwrap();
-    loaded.settings.sources.into_iter().find_map(|source| source.reconcile).unwrap()
+    loaded.settings.sources.into_iter().find_map(|source| source.reconcile.clone()).unwrap()
 }
 
 fn refused(keys: &str) -> Vec<String> {
@@ -115,15 +115,4 @@ fn every_problem_names_its_key() {
         let told = problems(&format!("[reconcile]\n{keys}\n{SOURCE}"));
         assert!(told.len() == 1 && told[0].contains(words), "{keys}: {told:#?}");
     }
-}
-
-#[test]
-fn a_source_is_told_that_nothing_is_compared_yet() {
-    let loaded = load_with(&format!("{SOURCE}[sources.reconcile]\n"), &[]).unwrap();
-    let told: Vec<(&str, &str)> =
-        loaded.warnings.iter().map(|warning| (warning.key.as_str(), warning.message.as_str())).collect();
-    assert_eq!(
-        told,
-        [("sources.0.reconcile", "is for `trunkline reconcile`: this version compares nothing by schedule yet")]
-    );
 }

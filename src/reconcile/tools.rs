@@ -1,0 +1,219 @@
+//! What comparing takes: some of it all comparisons of a process share, the rest is one source's own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::compare::digest::Digest;
+use super::mapped::Mapper;
+use super::outlet::Outlet;
+use super::sought::memory::Memory;
+use super::state::State;
+use super::sweep::Comparing;
+use super::tokens::StateVault;
+use super::vault::{Vault, VaultError};
+use crate::event::time::Time;
+use crate::outbound::access::{NoVault, Vault as TokenVault};
+use crate::outbound::{Client, ClientError, Line, Sleep};
+use crate::provider::api::{Access, Api, StreamInfo};
+use crate::publish::Publisher;
+use crate::publish::client::StartError;
+use crate::publish::scan::Scanner;
+use crate::settings::reconcile::{PublishMissing, ReconcileSettings};
+use crate::settings::{KafkaSettings, Settings, Source};
+use crate::telemetry::metrics::{Metrics, SourceMetrics};
+
+/// Why nothing can be compared.
+#[derive(Debug, Error)]
+pub enum ToolsError {
+    /// No key to keep tokens with.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// No client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No scanner.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// What all comparisons of a process share.
+pub struct Tools {
+    kafka: KafkaSettings,
+    state_keys: Vec<secrecy::SecretString>,
+    work_dir: PathBuf,
+    max_work_bytes: u64,
+    client: Client,
+    scanner: Arc<Scanner>,
+    memory: Memory,
+    publisher: Arc<Publisher>,
+    metrics: Arc<Metrics>,
+    sleep: Sleep,
+    nothing_known: BTreeMap<Time, Digest>,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tools").field("work_dir", &self.work_dir).finish_non_exhaustive()
+    }
+}
+
+/// What one source is compared with.
+#[derive(Debug)]
+pub struct SourceTools {
+    /// The source.
+    pub source: Arc<Source>,
+    /// Its provider's API.
+    pub api: Arc<dyn Api>,
+    shared: Arc<Tools>,
+    source_metrics: Arc<SourceMetrics>,
+    line: Line,
+}
+
+/// What may differ from one comparison to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Publish nothing.
+    pub dry_run: bool,
+    /// Publish also what the configuration withholds.
+    pub publish_missing: bool,
+    /// Publish every row, without looking what is there.
+    pub without_comparison: bool,
+}
+
+/// Whether an API's tokens change, so that the newest has to be kept.
+pub fn keeps_tokens(api: &dyn Api) -> bool {
+    matches!(api.access(), Access::OAuth(oauth) if oauth.refresh_token.is_some())
+}
+
+impl Tools {
+    /// Connects nothing yet.
+    ///
+    /// # Errors
+    /// [`ToolsError`].
+    pub fn new(
+        settings: &Settings,
+        publisher: &Arc<Publisher>,
+        metrics: &Arc<Metrics>,
+        sleep: Sleep,
+    ) -> Result<Self, ToolsError> {
+        let ReconcileSettings { state_keys, max_memory_bytes, work_dir, max_work_bytes, .. } = &settings.reconcile;
+        Ok(Self {
+            kafka: settings.kafka.clone(),
+            state_keys: state_keys.clone(),
+            work_dir: work_dir.clone(),
+            max_work_bytes: *max_work_bytes,
+            client: Client::new(&settings.outbound)?,
+            scanner: Arc::new(Scanner::start(&settings.kafka, publisher.vitals())?),
+            memory: Memory::new(*max_memory_bytes),
+            publisher: Arc::clone(publisher),
+            metrics: Arc::clone(metrics),
+            sleep,
+            nothing_known: BTreeMap::new(),
+        })
+    }
+
+    /// The publisher of the process.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The metrics of the process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is remembered of a source.
+    pub fn state_of(&self, source_name: &str) -> State {
+        State::new(&self.kafka, &self.publisher, source_name)
+    }
+
+    /// What rows have taken of the memory, in bytes.
+    pub fn index_bytes(&self) -> usize {
+        self.memory.taken_bytes()
+    }
+}
+
+impl SourceTools {
+    /// Those of a source, by its provider's API.
+    ///
+    /// # Errors
+    /// When its tokens can not be kept.
+    pub fn new(shared: &Arc<Tools>, source: &Arc<Source>, api: &Arc<dyn Api>) -> Result<Self, ToolsError> {
+        let name = source.name.as_str();
+        let vault: Arc<dyn TokenVault> = match keeps_tokens(&**api) {
+            true => Arc::new(StateVault::new(shared.state_of(name), Vault::new(&shared.state_keys)?, name)),
+            false => Arc::new(NoVault),
+        };
+        let api_metrics = Arc::new(shared.metrics.apis.of(name));
+        let sleep = Arc::clone(&shared.sleep);
+        Ok(Self {
+            source: Arc::clone(source),
+            api: Arc::clone(api),
+            shared: Arc::clone(shared),
+            source_metrics: Arc::new(shared.metrics.source(name, source.info.name, source.secrets)),
+            line: Line::new(name, Arc::clone(api), shared.client.clone(), vault, api_metrics, sleep),
+        })
+    }
+
+    /// What is remembered of it.
+    pub fn state(&self) -> State {
+        self.shared.state_of(&self.source.name)
+    }
+
+    /// What all sources share.
+    pub fn shared(&self) -> &Tools {
+        &self.shared
+    }
+
+    /// The connection to its provider.
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Where its rows go.
+    pub fn outlet(&self) -> Outlet<'_> {
+        Outlet {
+            publisher: &self.shared.publisher,
+            metrics: &self.shared.metrics,
+            source_metrics: Arc::clone(&self.source_metrics),
+            source_name: self.source.name.as_str().into(),
+            provider: self.source.info.name,
+        }
+    }
+
+    /// All that comparing a stream needs.
+    pub fn comparing<'t>(
+        &'t self,
+        stream: &'static StreamInfo,
+        outlet: &'t Outlet<'t>,
+        manner: Manner,
+    ) -> Comparing<'t> {
+        let configured = self.source.reconcile.as_ref();
+        // An API that tells of users whom the feed leaves out would have calls billed that the partner did not sell.
+        let default = if self.api.tells_of_more_users() { PublishMissing::KnownUsers } else { PublishMissing::All };
+        let policy = configured.and_then(|options| options.publish_missing).unwrap_or(default);
+        Comparing {
+            stream,
+            line: &self.line,
+            scanner: &self.shared.scanner,
+            mapper: Mapper {
+                source: &self.source,
+                api: &self.api,
+                stream: stream.name,
+                mode: self.shared.kafka.envelope,
+            },
+            outlet: (!manner.dry_run).then_some(outlet),
+            memory: &self.shared.memory,
+            work_dir: &self.shared.work_dir,
+            max_work_bytes: self.shared.max_work_bytes,
+            withholds: policy != PublishMissing::All && !manner.publish_missing,
+            without_comparison: manner.without_comparison,
+            audit_cells: configured.map_or(1, |options| options.audit_cells),
+            known: &self.shared.nothing_known,
+        }
+    }
+}

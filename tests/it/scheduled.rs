@@ -1,0 +1,133 @@
+//! Sources that are compared by schedule, through the whole service: the double of Webex's API runs with the real time.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use trunkline::event::time::Time;
+use trunkline::provider::double::world::{Fates, World};
+
+use crate::harness::double::TestDouble;
+use crate::harness::program::Place;
+use crate::harness::{CALL_RECORD, DEAD_LETTER, STATE, TestApp, client, wait_until};
+
+const HOUR_S: i64 = 3600;
+
+/// The hour in which we are.
+fn this_hour() -> Time {
+    let now_s = Time::now().unix_seconds();
+    Time::from_unix_seconds(now_s - now_s.rem_euclid(HOUR_S)).unwrap()
+}
+
+/// The double with three hours that are over, by the clock of the machine.
+fn double(script: &str) -> TestDouble {
+    let since = this_hour().plus_s(-3 * HOUR_S);
+    let world = World { seed: 1, since, facts_per_hour: 60, accounts: 2, fates: Fates::default() };
+    let double = TestDouble::start("webex", world, script);
+    double.turn_clock(Time::now().unix_seconds() - this_hour().unix_seconds());
+    double
+}
+
+fn source(double: &TestDouble, more: &str) -> String {
+    let base = &double.bases.first;
+    let secret = |name: &str| double.credential(name);
+    format!(
+        "[reconcile]\nstate_keys = [\"0123456789abcdef\"]\n[[sources]]\nname = \"webex-partner\"\nprovider = \"webex\"\n\
+         signature_secrets = [\"the secret of webex\"]\nclient_id = \"{}\"\nclient_secret = \"{}\"\nrefresh_token = \"{}\"\n\
+         api_url = \"{base}\"\nanalytics_url = \"{base}\"\nfeed_url = \"{base}\"\n\
+         [sources.reconcile]\nevery_s = 10\ndelay_s = 330\nagain_s = []\nlookback_s = 10800\n{more}",
+        secret("client_id"),
+        secret("client_secret"),
+        secret("refresh_token"),
+    )
+}
+
+fn keys(app: &TestApp) -> BTreeSet<String> {
+    app.records(CALL_RECORD).into_iter().map(|record| record.key).collect()
+}
+
+/// Facts of the hours that are over and old enough.
+async fn facts(double: &TestDouble) -> BTreeSet<String> {
+    let over = Time::from_unix_seconds((Time::now().unix_seconds() - 330).div_euclid(HOUR_S) * HOUR_S).unwrap();
+    let facts = double.facts(&format!("to={over}")).await;
+    facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn stream(app: &TestApp) -> Value {
+    let (_, told) = app.admin_json("/api/reconcile").await;
+    told["sources"][0]["streams"][0].clone()
+}
+
+async fn wait_for(app: &TestApp, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    wait_until(what, async || {
+        last = stream(app).await;
+        holds(&last)
+    })
+    .await;
+    last
+}
+
+async fn post(app: &TestApp, path: &str) -> u16 {
+    client().post(app.admin_url(path)).send().await.unwrap().status().as_u16()
+}
+
+async fn counts_asked(double: &TestDouble) -> usize {
+    let log = double.log().await;
+    log.iter().filter(|request| request["path"] == "/v1/partners/cdrcountbyorg").count()
+}
+
+fn has_swept(stream: &Value) -> bool {
+    stream["state"] == "idle" && stream["last_sweep"]["windows"]["complete"].as_u64().is_some_and(|windows| windows > 0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_webhooks_missed_is_published_by_schedule_and_remembered() {
+    let double = double("");
+    let mut app = TestApp::start_with(&source(&double, "")).await;
+    let swept = wait_for(&app, "the first sweep", has_swept).await;
+    let facts = facts(&double).await;
+    assert!(facts.len() > 100 && keys(&app) == facts, "{} of {}: {swept:#}", keys(&app).len(), facts.len());
+    assert_eq!(swept["last_sweep"]["missing"], json!(facts.len()), "{swept:#}");
+    assert_eq!((&swept["open"], &swept["problem"]), (&json!([]), &Value::Null), "{swept:#}");
+    assert!(swept["lag_seconds"].as_i64().unwrap() < 2 * HOUR_S, "{swept:#}");
+    let (_, ready) = app.admin_json("/readyz").await;
+    let told = &ready["reconcilers"][0];
+    assert_eq!(
+        (&told["source"], &told["owned"], &told["state"]),
+        (&json!("webex-partner"), &json!(true), &json!("idle"))
+    );
+    let metrics = app.metrics().await;
+    for line in [
+        "reconcile_owned{source=\"webex-partner\"} 1",
+        "reconcile_horizon_seconds{source=\"webex-partner\",stream=\"cdr\"} inf",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    let missing = format!("trunkline_reconcile_missing_total{{source=\"webex-partner\"}} {}", facts.len());
+    assert!(metrics.contains(&missing), "{missing} is not in {metrics}");
+
+    let asked = counts_asked(&double).await;
+    app.stop().await;
+    app.start_again(&source(&double, ""));
+    wait_for(&app, "the cursor", |stream| stream["state"] == "idle" && !stream["ages"].is_null()).await;
+    let again = post(&app, "/-/reconcile/webex-partner").await;
+    assert_eq!(again, 202);
+    wait_for(&app, "the time of the next sweep", |stream| !stream["next_sweep_at"].is_null()).await;
+    assert_eq!((counts_asked(&double).await, app.records(CALL_RECORD).len()), (asked, facts.len()), "nothing is due");
+    assert_eq!(post(&app, "/-/reconcile/vonage-eu").await, 404);
+    assert_eq!(app.records(DEAD_LETTER).len(), 0);
+    let place = Place::new();
+    place.file(
+        "trunkline.toml",
+        &format!(
+            "[kafka]\nbootstrap_servers = \"{}\"\n[spool]\ndir = {:?}\n{}",
+            app.brokers(),
+            place.path("spool"),
+            source(&double, "")
+        ),
+    );
+    let status = tokio::task::block_in_place(|| place.run(&["reconcile", "--status"]));
+    assert!(status.stdout.contains("SOURCE") && status.stdout.contains("webex-partner  cdr "), "{status:?}");
+    let state: Vec<String> = app.records(STATE).into_iter().map(|record| record.key).collect();
+    assert!(state.iter().any(|key| key == "reconcile/webex-partner/cdr"), "{state:?}");
+}
