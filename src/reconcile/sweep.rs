@@ -160,6 +160,8 @@ struct State {
     audited: Vec<CellNumber>,
     requests: u64,
     scanned_records: u64,
+    /// Why nothing more is asked. What was read until then is compared.
+    stopped: Option<CompareError>,
 }
 
 /// What asking came to.
@@ -168,7 +170,11 @@ enum Answered {
     Open(&'static str),
     Narrower,
     Expired,
+    Stopped(CompareError),
 }
+
+/// What is wrong with the source as a whole, whichever account was asked about.
+const OF_THE_SOURCE: [&str; 2] = ["unauthorized", "tls"];
 
 /// Takes what the provider tells.
 struct Collector<'c> {
@@ -214,16 +220,32 @@ impl Comparing<'_> {
             audited: Vec::new(),
             requests: 0,
             scanned_records: 0,
+            stopped: None,
         };
         if self.stream.counted {
-            self.ask_counts(&mut state, tell).await?;
-            let cells = self.cells_to_ask(&mut state, tell).await?;
-            self.ask_cells(&mut state, cells).await?;
+            self.ask_counted(&mut state, tell).await?;
         } else {
             self.ask_rows(&mut state, windows, tell).await?;
         }
         self.compare_rows(&mut state, tell).await?;
-        Ok(state.finish(self.outlet.is_none()))
+        match state.stopped.take() {
+            Some(error) => Err(error),
+            None => Ok(state.finish(self.outlet.is_none())),
+        }
+    }
+
+    async fn ask_counted(
+        &self,
+        state: &mut State,
+        tell: &mut (dyn FnMut(Step<'_>) + Send),
+    ) -> Result<(), CompareError> {
+        self.ask_counts(state, tell).await?;
+        if state.stopped.is_some() {
+            return Ok(());
+        }
+        let cells = self.cells_to_ask(state, tell).await?;
+        self.ask_cells(state, cells).await;
+        Ok(())
     }
 
     async fn ask_counts(&self, state: &mut State, tell: &mut (dyn FnMut(Step<'_>) + Send)) -> Result<(), CompareError> {
@@ -231,7 +253,11 @@ impl Comparing<'_> {
         for (index, window) in windows.iter().enumerate() {
             tell(Step::Asked { windows: index, of: windows.len() });
             let question = Question::Counts(self.asked(*window, None));
-            let (answered, counts) = self.ask(state, &question, None).await?;
+            let (answered, counts) = self.ask(state, &question, None).await;
+            if let Answered::Stopped(error) = answered {
+                state.stopped = Some(error);
+                return Ok(());
+            }
             state.note(*window, &answered);
             for (account, rows) in counts {
                 let cell = state.cells.cell(&account, window.from())?;
@@ -259,7 +285,8 @@ impl Comparing<'_> {
         Ok(state.cells.short().chain(state.audited.iter().copied()).collect())
     }
 
-    async fn ask_cells(&self, state: &mut State, cells: Vec<CellNumber>) -> Result<(), CompareError> {
+    /// What is refused about one account leaves its cell open and stops nothing.
+    async fn ask_cells(&self, state: &mut State, cells: Vec<CellNumber>) {
         for cell in cells {
             let Some((account, hour)) = state.cells.place(cell).map(|(account, hour)| (account.to_owned(), hour))
             else {
@@ -271,13 +298,18 @@ impl Comparing<'_> {
                 continue;
             };
             let question = Question::Rows(self.asked(window, Some(account)));
-            let (answered, _) = self.ask(state, &question, Some(cell)).await?;
-            match answered {
+            match self.ask(state, &question, Some(cell)).await.0 {
                 Answered::Whole => state.cells.list(cell),
+                Answered::Stopped(CompareError::Misconfigured { word, mend }) if !OF_THE_SOURCE.contains(&word) => {
+                    state.note_refused(self, window, word, &mend);
+                }
+                Answered::Stopped(error) => {
+                    state.stopped = Some(error);
+                    break;
+                }
                 other => state.note_open(window, &other),
             }
         }
-        Ok(())
     }
 
     /// Asks for the rows of whole windows, joined as far as one request goes.
@@ -293,7 +325,11 @@ impl Comparing<'_> {
         while let Some(window) = left.pop() {
             tell(Step::Asked { windows: done, of: windows.len() });
             let question = Question::Rows(self.asked(window.widened_s(self.stream.margin_s), None));
-            let (answered, _) = self.ask(state, &question, None).await?;
+            let (answered, _) = self.ask(state, &question, None).await;
+            if let Answered::Stopped(error) = answered {
+                state.stopped = Some(error);
+                break;
+            }
             let hours: Vec<Window> = window.hours().collect();
             if matches!(answered, Answered::Narrower) && hours.len() > 1 {
                 let (later, earlier) = (hours[hours.len() / 2], hours[0]);
@@ -316,7 +352,7 @@ impl Comparing<'_> {
         state: &mut State,
         question: &Question,
         cell: Option<CellNumber>,
-    ) -> Result<(Answered, Vec<(String, u64)>), CompareError> {
+    ) -> (Answered, Vec<(String, u64)>) {
         let asked_from = match question {
             Question::Counts(asked) | Question::Rows(asked) | Question::Check(asked) => asked.from,
         };
@@ -326,9 +362,9 @@ impl Comparing<'_> {
         let Collector { counts, answers, .. } = collector;
         state.requests += answers;
         let answered = match ended {
-            Ended::Throttled(wait) => return Err(CompareError::Throttled(wait.as_secs())),
+            Ended::Throttled(wait) => Answered::Stopped(CompareError::Throttled(wait.as_secs())),
             Ended::Said(Ending::Failed(Verdict::Misconfigured { word, mend })) => {
-                return Err(CompareError::Misconfigured { word, mend });
+                Answered::Stopped(CompareError::Misconfigured { word, mend })
             }
             Ended::Said(Ending::Whole) => Answered::Whole,
             Ended::Said(Ending::Partial(word)) => Answered::Open(word),
@@ -336,7 +372,7 @@ impl Comparing<'_> {
             Ended::Said(Ending::Expired) => Answered::Expired,
             Ended::Said(Ending::Failed(verdict)) => Answered::Open(verdict.word()),
         };
-        Ok((answered, counts))
+        (answered, counts)
     }
 }
 
@@ -349,7 +385,17 @@ impl State {
             Answered::Open(word) => told.why = Some(word),
             Answered::Narrower => told.why = Some("too_large"),
             Answered::Expired => told.is_expired = true,
+            Answered::Stopped(_) => {}
         }
+    }
+
+    /// The first time that something is refused, the operator is told the mend.
+    fn note_refused(&mut self, comparing: &Comparing<'_>, window: Window, word: &'static str, mend: &str) {
+        if !self.windows.values().any(|(_, told)| told.why == Some(word)) {
+            let (source_name, stream) = (&comparing.mapper.source.name, comparing.stream.name);
+            tracing::error!(source.name = %source_name, stream, word, "rows of an account can not be read: {mend}");
+        }
+        self.note(window, &Answered::Open(word));
     }
 
     /// A part of a window that was answered could not be read.
