@@ -6,9 +6,10 @@
 //! twice under one id, which consumers take as one.
 //!
 //! A provider that can tell numbers of rows is asked for them first, and for rows only of the cells in which the topics
-//! hold less, and of a few others by chance: so that it shows if its numbers mean something else than is thought.
+//! hold less, and of a few others by chance: so that it shows if its numbers mean something else than is thought. If one of
+//! these has rows that the topics lack, the numbers of its hour are worth nothing, and all cells of that hour are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::reconcile::compare::cells::{CellNumber, Cells, TooManyCells};
 use crate::reconcile::compare::digest::Digest;
 use crate::reconcile::mapped::Mapper;
 use crate::reconcile::outlet::{NotPublished, Outlet};
-use crate::reconcile::rows::{Rows, RowsError};
+use crate::reconcile::rows::{Place, Rows, RowsError};
 use crate::reconcile::schedule::End;
 use crate::reconcile::sought::memory::Memory;
 use crate::reconcile::window::{Window, join};
@@ -157,6 +158,8 @@ struct State {
     cells: Cells,
     windows: BTreeMap<Time, (Window, Told)>,
     rows: Rows,
+    /// Hashes of the rows that can not be understood, each of which counts once.
+    unreadable: HashSet<[u8; 32]>,
     audited: Vec<CellNumber>,
     requests: u64,
     scanned_records: u64,
@@ -217,6 +220,7 @@ impl Comparing<'_> {
             cells: Cells::new(self.stream.primary),
             windows: told.collect(),
             rows: Rows::begin(self.work_dir, self.max_work_bytes)?,
+            unreadable: HashSet::new(),
             audited: Vec::new(),
             requests: 0,
             scanned_records: 0,
@@ -227,7 +231,8 @@ impl Comparing<'_> {
         } else {
             self.ask_rows(&mut state, windows, tell).await?;
         }
-        self.compare_rows(&mut state, tell).await?;
+        let end = self.compare_rows(&mut state, Place::default(), tell).await?;
+        self.ask_behind_audits(&mut state, end, tell).await?;
         match state.stopped.take() {
             Some(error) => Err(error),
             None => Ok(state.finish(self.outlet.is_none())),
@@ -310,6 +315,26 @@ impl Comparing<'_> {
                 other => state.note_open(window, &other),
             }
         }
+    }
+
+    /// Asks for the cells that were taken to be whole by their numbers, where an audit has shown that these tell nothing.
+    async fn ask_behind_audits(
+        &self,
+        state: &mut State,
+        end: Place,
+        tell: &mut (dyn FnMut(Step<'_>) + Send),
+    ) -> Result<(), CompareError> {
+        let cells = state.cells_behind_audits();
+        if state.stopped.is_some() || state.audit_mismatches() == 0 {
+            return Ok(());
+        }
+        tracing::warn!(
+            source.name = %self.mapper.source.name, stream = self.stream.name, cells = cells.len(),
+            "the provider's numbers agree with the topics and its rows do not; all rows of that time are asked for"
+        );
+        self.ask_cells(state, cells).await;
+        self.compare_rows(state, end, tell).await?;
+        Ok(())
     }
 
     /// Asks for the rows of whole windows, joined as far as one request goes.
@@ -415,9 +440,25 @@ impl State {
         }
     }
 
+    /// How many audited cells have rows that the topics lack.
+    fn audit_mismatches(&self) -> u64 {
+        self.mismatched().count() as u64
+    }
+
+    fn mismatched(&self) -> impl Iterator<Item = CellNumber> {
+        self.audited.iter().copied().filter(|cell| self.cells.counts(*cell).unseen() > 0)
+    }
+
+    /// The cells of the same hours as those whose audit has shown something, as far as they were not asked for.
+    fn cells_behind_audits(&self) -> Vec<CellNumber> {
+        let hour_of = |cell| self.cells.place(cell).map(|(_, hour)| hour);
+        let hours: BTreeSet<Window> = self.mismatched().filter_map(hour_of).collect();
+        self.cells.agreeing().filter(|cell| hour_of(*cell).is_some_and(|hour| hours.contains(&hour))).collect()
+    }
+
     /// Of a dry run, rows that would be published leave no window open.
     fn finish(self, is_dry_run: bool) -> Compared {
-        let audit_mismatches = self.audited.iter().filter(|cell| self.cells.counts(**cell).unseen() > 0).count() as u64;
+        let audit_mismatches = self.audit_mismatches();
         let end = |window: Window, told: &Told| match (told.why, self.cells.sum(window)) {
             _ if told.is_expired => End::Expired { why: "expired".to_owned() },
             (Some(why), _) => End::Open { why: why.to_owned() },

@@ -449,3 +449,25 @@ async fn a_disk_that_takes_no_more_rows_ends_the_comparison_and_publishes_nothin
     assert!(error.to_string().contains("reconcile.max_work_bytes"), "{error}");
     assert!(ground.records(CALL_RECORD).is_empty());
 }
+
+/// The numbers tell of nothing, so that they agree with empty topics.
+const NUMBERS_WITHOUT_MEANING: &str = "[manners]\ncount_off = -1000\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_finds_something_has_all_rows_of_that_hour_asked_for() {
+    let ground = Ground::start().await;
+    let few = World { facts_per_hour: 20, accounts: 3, ..world() };
+    let double = TestDouble::start("webex", few, NUMBERS_WITHOUT_MEANING);
+    double.turn_clock(3600);
+    let mut side = ground.side(&double, "");
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert!(ground.records(CALL_RECORD).is_empty(), "nothing shows without an audit");
+    side.options.audit_cells = 1;
+    let compared = side.compare("cdr", &hours(0..2)).await.unwrap();
+    let hour = hours(0..2).into_iter().find(|hour| compared.cells.sum(*hour).published > 0).unwrap();
+    let facts = double.facts(&format!("from={}&to={}", hour.from(), hour.to())).await;
+    let facts: BTreeSet<String> = facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned()).collect();
+    assert!(facts.len() > 5 && keys(&ground) == facts, "{facts:?}");
+    assert_eq!(compared.audit_mismatches, 1);
+    assert!(compared.windows.iter().all(|(_, end)| end_of(end) == "complete"), "{:?}", compared.windows);
+}
