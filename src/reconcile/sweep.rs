@@ -9,29 +9,30 @@
 //! hold less, and of a few others by chance: so that it shows if its numbers mean something else than is thought. If one of
 //! these has rows that the topics lack, the numbers of its hour are worth nothing, and all cells of that hour are asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
-use rand::seq::IteratorRandom as _;
 use thiserror::Error;
 
 use crate::event::envelope::Record;
 use crate::event::time::Time;
-use crate::outbound::{Ended, Fetched, Findings, Line};
-use crate::provider::api::{Asked, Ending, Found, Question, StreamInfo, Verdict};
+use crate::outbound::Line;
+use crate::provider::api::StreamInfo;
 use crate::publish::scan::{ScanError, Scanner};
-use crate::reconcile::compare::cells::{CellNumber, Cells, TooManyCells};
-use crate::reconcile::compare::digest::Digest;
+use crate::reconcile::compare::cells::{Cells, TooManyCells};
 use crate::reconcile::mapped::Mapper;
 use crate::reconcile::outlet::{NotPublished, Outlet};
 use crate::reconcile::rows::{Place, Rows, RowsError};
 use crate::reconcile::schedule::End;
 use crate::reconcile::sought::memory::Memory;
-use crate::reconcile::window::{Window, join};
+use crate::reconcile::window::Window;
 
+mod asking;
 mod parts;
 mod scans;
+mod state;
+
+use state::{State, Told};
 
 /// One stream of one source, and all that comparing it needs.
 #[derive(Debug)]
@@ -143,68 +144,6 @@ pub struct Compared {
     pub audit_mismatches: u64,
 }
 
-/// What is known of a window so far.
-#[derive(Debug, Clone, Copy, Default)]
-struct Told {
-    digest: Digest,
-    /// Why it is not read whole.
-    why: Option<&'static str>,
-    is_expired: bool,
-    is_answered: bool,
-}
-
-/// A comparison under way.
-struct State {
-    cells: Cells,
-    windows: BTreeMap<Time, (Window, Told)>,
-    rows: Rows,
-    /// Hashes of the rows that can not be understood, each of which counts once.
-    unreadable: HashSet<[u8; 32]>,
-    audited: Vec<CellNumber>,
-    requests: u64,
-    scanned_records: u64,
-    /// Why nothing more is asked. What was read until then is compared.
-    stopped: Option<CompareError>,
-}
-
-/// What asking came to.
-enum Answered {
-    Whole,
-    Open(&'static str),
-    Narrower,
-    Expired,
-    Stopped(CompareError),
-}
-
-/// What is wrong with the source as a whole, whichever account was asked about.
-const OF_THE_SOURCE: [&str; 2] = ["unauthorized", "tls"];
-
-/// Takes what the provider tells.
-struct Collector<'c> {
-    rows: &'c mut Rows,
-    cell: Option<CellNumber>,
-    asked_from: Time,
-    counts: Vec<(String, u64)>,
-    answers: u64,
-}
-
-impl Found for Collector<'_> {
-    fn count(&mut self, account: &str, rows: u64) {
-        self.counts.push((account.to_owned(), rows));
-    }
-
-    fn row(&mut self, json: &str) {
-        self.rows.push(json);
-    }
-}
-
-impl Findings for Collector<'_> {
-    fn fetched(&mut self, fetched: &Arc<Fetched>) {
-        self.answers += 1;
-        self.rows.group(fetched, self.cell, self.asked_from);
-    }
-}
-
 impl Comparing<'_> {
     /// Compares windows, which are hours of the grid or parts of them, oldest first.
     ///
@@ -236,244 +175,6 @@ impl Comparing<'_> {
         match state.stopped.take() {
             Some(error) => Err(error),
             None => Ok(state.finish(self.outlet.is_none())),
-        }
-    }
-
-    async fn ask_counted(
-        &self,
-        state: &mut State,
-        tell: &mut (dyn FnMut(Step<'_>) + Send),
-    ) -> Result<(), CompareError> {
-        self.ask_counts(state, tell).await?;
-        if state.stopped.is_some() {
-            return Ok(());
-        }
-        let cells = self.cells_to_ask(state, tell).await?;
-        self.ask_cells(state, cells).await;
-        Ok(())
-    }
-
-    async fn ask_counts(&self, state: &mut State, tell: &mut (dyn FnMut(Step<'_>) + Send)) -> Result<(), CompareError> {
-        let windows: Vec<Window> = state.windows.values().map(|(window, _)| *window).collect();
-        for (index, window) in windows.iter().enumerate() {
-            tell(Step::Asked { windows: index, of: windows.len() });
-            let question = Question::Counts(self.asked(*window, None));
-            let (answered, counts) = self.ask(state, &question, None).await;
-            if let Answered::Stopped(error) = answered {
-                state.stopped = Some(error);
-                return Ok(());
-            }
-            state.note(*window, &answered);
-            for (account, rows) in counts {
-                let cell = state.cells.cell(&account, window.from())?;
-                state.cells.count(cell, rows);
-            }
-            state.digest_counts(*window);
-        }
-        tell(Step::Asked { windows: windows.len(), of: windows.len() });
-        Ok(())
-    }
-
-    /// Cells that fall short, and some of the others. Without a comparison, all of them.
-    async fn cells_to_ask(
-        &self,
-        state: &mut State,
-        tell: &mut (dyn FnMut(Step<'_>) + Send),
-    ) -> Result<Vec<CellNumber>, CompareError> {
-        if self.without_comparison {
-            return Ok(state.cells.in_order().into_iter().map(|(_, _, number)| number).collect());
-        }
-        tell(Step::Scanning);
-        self.tally(state).await?;
-        let audits = usize::try_from(self.audit_cells).unwrap_or_default();
-        state.audited = state.cells.agreeing().choose_multiple(&mut rand::rng(), audits);
-        Ok(state.cells.short().chain(state.audited.iter().copied()).collect())
-    }
-
-    /// What is refused about one account leaves its cell open and stops nothing.
-    async fn ask_cells(&self, state: &mut State, cells: Vec<CellNumber>) {
-        for cell in cells {
-            let Some((account, hour)) = state.cells.place(cell).map(|(account, hour)| (account.to_owned(), hour))
-            else {
-                continue;
-            };
-            let Some(window) =
-                state.windows.values().map(|(window, _)| *window).find(|window| hour.contains(window.from()))
-            else {
-                continue;
-            };
-            let question = Question::Rows(self.asked(window, Some(account)));
-            match self.ask(state, &question, Some(cell)).await.0 {
-                Answered::Whole => state.cells.list(cell),
-                Answered::Stopped(CompareError::Misconfigured { word, mend }) if !OF_THE_SOURCE.contains(&word) => {
-                    state.note_refused(self, window, word, &mend);
-                }
-                Answered::Stopped(error) => {
-                    state.stopped = Some(error);
-                    break;
-                }
-                other => state.note_open(window, &other),
-            }
-        }
-    }
-
-    /// Asks for the cells that were taken to be whole by their numbers, where an audit has shown that these tell nothing.
-    async fn ask_behind_audits(
-        &self,
-        state: &mut State,
-        end: Place,
-        tell: &mut (dyn FnMut(Step<'_>) + Send),
-    ) -> Result<(), CompareError> {
-        let cells = state.cells_behind_audits();
-        if state.stopped.is_some() || state.audit_mismatches() == 0 {
-            return Ok(());
-        }
-        tracing::warn!(
-            source.name = %self.mapper.source.name, stream = self.stream.name, cells = cells.len(),
-            "the provider's numbers agree with the topics and its rows do not; all rows of that time are asked for"
-        );
-        self.ask_cells(state, cells).await;
-        self.compare_rows(state, end, tell).await?;
-        Ok(())
-    }
-
-    /// Asks for the rows of whole windows, joined as far as one request goes.
-    async fn ask_rows(
-        &self,
-        state: &mut State,
-        windows: &[Window],
-        tell: &mut (dyn FnMut(Step<'_>) + Send),
-    ) -> Result<(), CompareError> {
-        let mut left = join(windows.iter().copied(), self.stream.widest_window_s());
-        left.reverse();
-        let mut done = 0;
-        while let Some(window) = left.pop() {
-            tell(Step::Asked { windows: done, of: windows.len() });
-            let question = Question::Rows(self.asked(window.widened_s(self.stream.margin_s), None));
-            let (answered, _) = self.ask(state, &question, None).await;
-            if let Answered::Stopped(error) = answered {
-                state.stopped = Some(error);
-                break;
-            }
-            let hours: Vec<Window> = window.hours().collect();
-            if matches!(answered, Answered::Narrower) && hours.len() > 1 {
-                let (later, earlier) = (hours[hours.len() / 2], hours[0]);
-                let halves = [Window::new(later.from(), window.to()), Window::new(earlier.from(), later.from())];
-                left.extend(halves.into_iter().flatten());
-                continue;
-            }
-            done += hours.len();
-            hours.iter().for_each(|hour| state.note(*hour, &answered));
-        }
-        Ok(())
-    }
-
-    fn asked(&self, window: Window, account: Option<String>) -> Asked {
-        Asked { stream: self.stream.name, from: window.from(), to: window.to(), account, region: None }
-    }
-
-    async fn ask(
-        &self,
-        state: &mut State,
-        question: &Question,
-        cell: Option<CellNumber>,
-    ) -> (Answered, Vec<(String, u64)>) {
-        let asked_from = match question {
-            Question::Counts(asked) | Question::Rows(asked) | Question::Check(asked) => asked.from,
-        };
-        let asked_from = asked_from.plus_s(i64::from(self.stream.margin_s));
-        let mut collector = Collector { rows: &mut state.rows, cell, asked_from, counts: Vec::new(), answers: 0 };
-        let ended = self.line.ask(question, &mut collector).await;
-        let Collector { counts, answers, .. } = collector;
-        state.requests += answers;
-        let answered = match ended {
-            Ended::Throttled(wait) => Answered::Stopped(CompareError::Throttled(wait.as_secs())),
-            Ended::Said(Ending::Failed(Verdict::Misconfigured { word, mend })) => {
-                Answered::Stopped(CompareError::Misconfigured { word, mend })
-            }
-            Ended::Said(Ending::Whole) => Answered::Whole,
-            Ended::Said(Ending::Partial(word)) => Answered::Open(word),
-            Ended::Said(Ending::Narrower) => Answered::Narrower,
-            Ended::Said(Ending::Expired) => Answered::Expired,
-            Ended::Said(Ending::Failed(verdict)) => Answered::Open(verdict.word()),
-        };
-        (answered, counts)
-    }
-}
-
-impl State {
-    /// A window was asked for.
-    fn note(&mut self, window: Window, answered: &Answered) {
-        let Some((_, told)) = self.windows.get_mut(&window.from()) else { return };
-        match answered {
-            Answered::Whole => told.is_answered = true,
-            Answered::Open(word) => told.why = Some(word),
-            Answered::Narrower => told.why = Some("too_large"),
-            Answered::Expired => told.is_expired = true,
-            Answered::Stopped(_) => {}
-        }
-    }
-
-    /// The first time that something is refused, the operator is told the mend.
-    fn note_refused(&mut self, comparing: &Comparing<'_>, window: Window, word: &'static str, mend: &str) {
-        if !self.windows.values().any(|(_, told)| told.why == Some(word)) {
-            let (source_name, stream) = (&comparing.mapper.source.name, comparing.stream.name);
-            tracing::error!(source.name = %source_name, stream, word, "rows of an account can not be read: {mend}");
-        }
-        self.note(window, &Answered::Open(word));
-    }
-
-    /// A part of a window that was answered could not be read.
-    fn note_open(&mut self, window: Window, answered: &Answered) {
-        self.note(window, answered);
-        if let Some((_, told)) = self.windows.get_mut(&window.from()) {
-            told.why = told.why.or(Some("unexplained"));
-        }
-    }
-
-    fn digest_counts(&mut self, window: Window) {
-        let Some((_, told)) = self.windows.get_mut(&window.from()) else { return };
-        for (account, hour, cell) in self.cells.in_order() {
-            if hour.contains(window.from()) {
-                told.digest.add_count(account, self.cells.counts(cell).expected);
-            }
-        }
-    }
-
-    /// How many audited cells have rows that the topics lack.
-    fn audit_mismatches(&self) -> u64 {
-        self.mismatched().count() as u64
-    }
-
-    fn mismatched(&self) -> impl Iterator<Item = CellNumber> {
-        self.audited.iter().copied().filter(|cell| self.cells.counts(*cell).unseen() > 0)
-    }
-
-    /// The cells of the same hours as those whose audit has shown something, as far as they were not asked for.
-    fn cells_behind_audits(&self) -> Vec<CellNumber> {
-        let hour_of = |cell| self.cells.place(cell).map(|(_, hour)| hour);
-        let hours: BTreeSet<Window> = self.mismatched().filter_map(hour_of).collect();
-        self.cells.agreeing().filter(|cell| hour_of(*cell).is_some_and(|hour| hours.contains(&hour))).collect()
-    }
-
-    /// Of a dry run, rows that would be published leave no window open.
-    fn finish(self, is_dry_run: bool) -> Compared {
-        let audit_mismatches = self.audit_mismatches();
-        let end = |window: Window, told: &Told| match (told.why, self.cells.sum(window)) {
-            _ if told.is_expired => End::Expired { why: "expired".to_owned() },
-            (Some(why), _) => End::Open { why: why.to_owned() },
-            (None, counts) if counts.unexplained > 0 => End::Open { why: "unexplained".to_owned() },
-            (None, counts) if !counts.is_settled() && !is_dry_run => End::Open { why: "not_published".to_owned() },
-            (None, _) => End::Complete { digest: told.digest },
-        };
-        let windows = self.windows.values().map(|(window, told)| (*window, end(*window, told))).collect();
-        Compared {
-            windows,
-            answered_windows: self.windows.values().filter(|(_, told)| told.is_answered).count() as u64,
-            requests: self.requests,
-            scanned_records: self.scanned_records,
-            audit_mismatches,
-            cells: self.cells,
         }
     }
 }

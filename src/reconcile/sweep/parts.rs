@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{CompareError, Comparing, State, Step};
+use super::state::State;
+use super::{CompareError, Comparing, Step};
 use crate::event::envelope::Record;
 use crate::event::time::Time;
 use crate::outbound::Fetched;
