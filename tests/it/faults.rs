@@ -163,6 +163,16 @@ const PASSING: &[Case] = &[
         ..WHOLE
     },
     Case {
+        what: "a clock of ours that is ahead",
+        script: counts!(
+            ", first = 4",
+            "status = 400, body = \"{\\\"message\\\":\\\"End time is not older than 5 minutes\\\"}\""
+        ),
+        outcomes: &[("clock", 4.0)],
+        waits_s: &[60, 60, 60, 60],
+        ..WHOLE
+    },
+    Case {
         what: "a locked resource, which tells no time",
         script: rows!(", first = 1", "status = 423"),
         outcomes: &[("throttled", 1.0)],
@@ -216,6 +226,18 @@ const OPEN: &[Case] = &[
         published: Part,
         ends: Ok(["open: server_error", "complete"]),
         outcomes: &[("server_error", 6.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a clock of ours that stays ahead",
+        script: counts!(
+            ", first = 5",
+            "status = 400, body = \"{\\\"message\\\":\\\"End time is not older than 5 minutes\\\"}\""
+        ),
+        published: Part,
+        ends: Ok(["open: clock", "complete"]),
+        outcomes: &[("clock", 5.0)],
+        waits_s: &[60, 60, 60, 60],
         ..WHOLE
     },
     Case {
