@@ -129,6 +129,8 @@ struct Tried {
     misunderstood: bool,
     /// How often it was waited because the provider said so.
     waited: u32,
+    /// How often it came too early.
+    early: u32,
 }
 
 /// What is to be done after one try.
@@ -279,6 +281,11 @@ impl Line {
                 Next::Done(Exchanged::Answered(answer, Arc::new(fetched), word))
             }
             Verdict::Again { word } if may_repeat(request, &answer) => self.again(request, word, told_wait(&answer)),
+            Verdict::Later { word, wait, tries } if request.verb == Verb::Get && tried.early + 1 < tries => {
+                tried.early += 1;
+                self.again(request, word, Some(told_wait(&answer).unwrap_or(wait)))
+            }
+            Verdict::Later { word, .. } => self.judged(request, Verdict::Again { word }),
             Verdict::Throttled { otherwise } if may_repeat(request, &answer) => {
                 self.again(request, "throttled", Some(told_wait(&answer).unwrap_or(otherwise)))
             }

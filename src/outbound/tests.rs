@@ -157,6 +157,7 @@ impl Api for TestApi {
             200 => Verdict::Fine,
             401 => Verdict::Renew,
             403 => forbidden(),
+            400 => Verdict::Later { word: "clock", wait: Duration::from_secs(60), tries: 3 },
             423 | 429 => Verdict::Throttled { otherwise: Duration::from_secs(5) },
             _ => Verdict::Again { word: "server_error" },
         }

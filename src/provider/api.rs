@@ -302,6 +302,15 @@ pub enum Verdict {
         /// A short word for logs and metrics.
         word: &'static str,
     },
+    /// It can be asked in the same words after a while: it is too early for it.
+    Later {
+        /// A short word for logs and metrics.
+        word: &'static str,
+        /// How long to wait where the answer does not say.
+        wait: Duration,
+        /// How often it is asked in all before it is left for now.
+        tries: u32,
+    },
     /// Too many requests. Where the answer says how long to wait, that is waited.
     Throttled {
         /// How long to wait where the answer does not say.
@@ -332,7 +341,7 @@ impl Verdict {
         match self {
             Self::Fine => "ok",
             Self::Empty => "empty",
-            Self::Again { word } | Self::Misconfigured { word, .. } => word,
+            Self::Again { word } | Self::Later { word, .. } | Self::Misconfigured { word, .. } => word,
             Self::Throttled { .. } => "throttled",
             Self::Renew => "unauthorized",
             Self::Elsewhere(_) => "elsewhere",

@@ -1,13 +1,11 @@
 //! What comparing takes: some of it all comparisons of a process share, the rest is one source's own.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::compare::digest::Digest;
 use super::mapped::Mapper;
 use super::outlet::Outlet;
 use super::sought::memory::Memory;
@@ -15,7 +13,6 @@ use super::state::State;
 use super::sweep::Comparing;
 use super::tokens::StateVault;
 use super::vault::{Vault, VaultError};
-use crate::event::time::Time;
 use crate::outbound::access::{NoVault, Vault as TokenVault};
 use crate::outbound::{Client, ClientError, Line, Sleep};
 use crate::provider::api::{Access, Api, StreamInfo};
@@ -52,7 +49,6 @@ pub struct Tools {
     publisher: Arc<Publisher>,
     metrics: Arc<Metrics>,
     sleep: Sleep,
-    nothing_known: BTreeMap<Time, Digest>,
 }
 
 impl fmt::Debug for Tools {
@@ -112,7 +108,6 @@ impl Tools {
             publisher: Arc::clone(publisher),
             metrics: Arc::clone(metrics),
             sleep,
-            nothing_known: BTreeMap::new(),
         })
     }
 
@@ -213,7 +208,7 @@ impl SourceTools {
             withholds: policy != PublishMissing::All && !manner.publish_missing,
             without_comparison: manner.without_comparison,
             audit_cells: configured.map_or(1, |options| options.audit_cells),
-            known: &self.shared.nothing_known,
+            known: None,
         }
     }
 }

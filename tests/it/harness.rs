@@ -23,6 +23,7 @@ use trunkline::request::Method;
 use trunkline::settings::Policy;
 
 pub(crate) mod answer;
+pub(crate) mod comparing;
 pub(crate) mod connection;
 pub(crate) mod double;
 pub(crate) mod faulty_files;
@@ -242,15 +243,7 @@ impl TestApp {
 
     /// Everything that a topic holds, in the order of each partition.
     pub(crate) fn records(&self, topic: &str) -> Vec<ReadRecord> {
-        let topics = [format!("{TOPIC_PREFIX}{topic}")];
-        let mut reader = Reader::open(&self.kafka, &topics, Start::Beginning).unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        let mut records = Vec::new();
-        while !reader.is_at_end() {
-            records.extend(reader.next(Duration::from_millis(100)).unwrap());
-            assert!(Instant::now() < deadline, "the topic is read to its end in time");
-        }
-        records
+        records_of(&self.kafka, topic)
     }
 
     /// The only record of a topic.
@@ -282,6 +275,18 @@ impl Drop for TestApp {
         let Some(app) = self.app.take() else { return };
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(app.stop()));
     }
+}
+
+fn records_of(kafka: &KafkaSettings, topic: &str) -> Vec<ReadRecord> {
+    let topics = [format!("{TOPIC_PREFIX}{topic}")];
+    let mut reader = Reader::open(kafka, &topics, Start::Beginning).unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    let mut records = Vec::new();
+    while !reader.is_at_end() {
+        records.extend(reader.next(Duration::from_millis(100)).unwrap());
+        assert!(Instant::now() < deadline, "the topic is read to its end in time");
+    }
+    records
 }
 
 pub(crate) fn client() -> reqwest::Client {

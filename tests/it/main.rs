@@ -15,6 +15,7 @@ mod delivered;
 mod doors;
 mod double;
 mod duplicates;
+mod faults;
 mod fixtures;
 mod heads;
 mod healthcheck;

@@ -56,3 +56,13 @@ async fn what_is_no_answer_is_asked_for_once_more_after_a_minute() {
     let outcome = ask(vec![answer(200, "", b"<html>"); 2]).await;
     assert_eq!(outcome.failed(), &Verdict::NotUnderstood);
 }
+
+#[tokio::test]
+async fn what_comes_too_early_is_asked_again_as_often_as_is_said() {
+    let outcome = ask(vec![answer(400, "", b""), answer(400, "retry-after: 9\r\n", b""), ok()]).await;
+    assert_eq!((outcome.ended, outcome.waits_s), (whole(), vec![60.0, 9.0]));
+    let outcome = ask(vec![answer(400, "", b""); 3]).await;
+    assert_eq!((outcome.failed(), outcome.asked.len()), (&Verdict::Again { word: "clock" }, 3));
+    let post = ask_with(basic(), Arc::new(NoVault), check_question(), vec![answer(400, "", b"")]).await;
+    assert_eq!((post.failed(), post.asked.len()), (&Verdict::Again { word: "clock" }, 1));
+}

@@ -154,7 +154,7 @@ impl Stream {
         let windows: Vec<Window> = reads.keys().copied().collect();
         let known: BTreeMap<Time, Digest> = self.schedule.digests().collect();
         let comparing = desk.tools.comparing(self.info, &outlet, Manner::default());
-        let comparing = Comparing { known: &known, ..comparing };
+        let comparing = Comparing { known: Some(&known), ..comparing };
         let (name, metrics) = (self.info.name, &self.metrics);
         let mut tell = |step: Step<'_>| {
             let state = match step {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{CompareError, Comparing, State, Step};
+use super::state::State;
+use super::{CompareError, Comparing, Step};
 use crate::event::envelope::Record;
 use crate::event::time::Time;
 use crate::outbound::Fetched;
@@ -36,15 +37,16 @@ struct Part {
 }
 
 impl Comparing<'_> {
+    /// Compares the rows behind a place, and tells the place behind all of them.
     pub(super) async fn compare_rows(
         &self,
         state: &mut State,
+        mut first: Place,
         tell: &mut (dyn FnMut(Step<'_>) + Send),
-    ) -> Result<(), CompareError> {
+    ) -> Result<Place, CompareError> {
         state.rows.check()?;
-        let (mut first, mut known) = (Place::default(), HashSet::new());
         while first.row() < state.rows.len() {
-            let mut part = self.gather(state, first, &mut known)?;
+            let mut part = self.gather(state, first)?;
             if !self.without_comparison && !part.sought.is_empty() {
                 tell(Step::Scanning);
                 part.sought = self.look_for(part.sought, state).await?;
@@ -57,13 +59,13 @@ impl Comparing<'_> {
             self.publish(state, &mut part, tell).await?;
             self.settle(state, &part);
         }
-        Ok(())
+        Ok(first)
     }
 
     /// Gathers rows from one on, as far as memory goes.
-    fn gather(&self, state: &mut State, first: Place, known: &mut HashSet<[u8; 32]>) -> Result<Part, CompareError> {
+    fn gather(&self, state: &mut State, first: Place) -> Result<Part, CompareError> {
         let mut gathering = Gathering::new(self.memory.lease());
-        let State { rows, cells, windows, .. } = state;
+        let State { rows, cells, windows, unreadable: known, .. } = state;
         let mut unreadable = HashSet::new();
         let mut reading = rows.read_from(first)?;
         let mut end = first;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{CompareError, Comparing, State};
+use super::state::State;
+use super::{CompareError, Comparing};
 use crate::event::kind::TopicInfo;
 use crate::event::time::Time;
 use crate::provider::api::Api;

@@ -21,6 +21,10 @@ const NEVER_WIDE_S: i64 = 3600;
 /// Until this age a record may not be asked for.
 const YOUNG_S: i64 = 300;
 
+/// So often is asked what Webex finds too young. A window is asked for some time after that age, so that it is our clock
+/// that is ahead, and no more than minutes.
+const YOUNG_TRIES: u32 = 5;
+
 /// Beyond these ages records may be gone, by the shortest time that Cisco has written and a margin for clocks.
 const OLD_S: i64 = 48 * 3600 - 120;
 const OLD_IN_STREAM_S: i64 = 12 * 3600 - 120;
@@ -69,7 +73,7 @@ fn bad_request(request: &Request, answer: &Answer) -> Verdict {
     }
     let is_young = asked.and_then(|(_, to)| age_s(to)).is_some_and(|age_s| age_s < YOUNG_S);
     if words.say(&["not older than"]) || (is_young && words.say(OF_TIMES)) {
-        return Verdict::Again { word: "clock" };
+        return Verdict::Later { word: "clock", wait: PAUSE, tries: YOUNG_TRIES };
     }
     let old_s = if request.path.ends_with(CDR_STREAM) { OLD_IN_STREAM_S } else { OLD_S };
     let is_old = match asked.and_then(|(from, _)| age_s(from)) {

@@ -1,0 +1,495 @@
+//! Everything that can go wrong between a comparison and Webex's API, a row each: what is published, where the window
+//! stands afterwards, under which word the answers are counted, and what the operator is told.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use trunkline::provider::double::world::World;
+
+use crate::harness::comparing::{Ground, Side, end_of, hours};
+use crate::harness::double::{TestDouble, world};
+use crate::harness::{CALL_RECORD, is};
+
+/// What is published of two hours of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Published {
+    All,
+    Some,
+    Nothing,
+}
+
+use Published::{All, Nothing, Some as Part};
+
+/// One thing that goes wrong.
+struct Case {
+    what: &'static str,
+    stream: &'static str,
+    /// What the double does.
+    script: &'static str,
+    published: Published,
+    /// How the two windows end, or what the error tells that stops the stream.
+    ends: Result<[&'static str; 2], &'static [&'static str]>,
+    /// Words of answers, and how often each is counted.
+    outcomes: &'static [(&'static str, f64)],
+    /// Waits that an answer has asked for. They are longer than those of rates.
+    waits_s: &'static [u64],
+}
+
+const WHOLE: Case = Case {
+    what: "whole answers",
+    stream: "cdr",
+    script: "",
+    published: All,
+    ends: Ok(["complete", "complete"]),
+    outcomes: &[],
+    waits_s: &[],
+};
+
+/// A fault of the counts.
+macro_rules! counts {
+    ($when:literal, $then:literal) => {
+        concat!("[[fault]]\nwhen = { path = \"/v1/partners/cdrcountbyorg\"", $when, " }\nthen = { ", $then, " }\n")
+    };
+}
+
+/// A fault of an organisation's records.
+macro_rules! rows {
+    ($when:literal, $then:literal) => {
+        concat!("[[fault]]\nwhen = { path = \"/v1/partners/cdrsbyorg\"", $when, " }\nthen = { ", $then, " }\n")
+    };
+}
+
+/// A fault of the Detailed Call History.
+macro_rules! feed {
+    ($when:literal, $then:literal) => {
+        concat!(
+            "[manners]\nrates = false\n[[fault]]\nwhen = { path = \"/v1/cdr_feed\"",
+            $when,
+            " }\nthen = { ",
+            $then,
+            " }\n"
+        )
+    };
+}
+
+/// What stops the stream: nothing moves, and the error tells the mend.
+const MISCONFIGURED: &[Case] = &[
+    Case {
+        what: "credentials that are never accepted",
+        script: counts!("", "status = 401"),
+        published: Nothing,
+        ends: Err(&["unauthorized", "look at its keys"]),
+        outcomes: &[("unauthorized", 2.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a missing right",
+        script: "[manners]\nrights = \"refused\"\n",
+        published: Nothing,
+        ends: Err(&["forbidden", "spark-admin:calling_cdr_read", "Access is denied"]),
+        outcomes: &[("forbidden", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "no such path",
+        script: counts!("", "status = 404, body = \"{\\\"message\\\":\\\"no route\\\"}\""),
+        published: Nothing,
+        ends: Err(&["not_found", "compare the URLs", "no route"]),
+        outcomes: &[("not_found", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a parameter that is refused",
+        script: counts!("", "status = 422, body = \"{\\\"message\\\":\\\"startTime is wrong\\\"}\""),
+        published: Nothing,
+        ends: Err(&["refused", "422", "startTime is wrong"]),
+        outcomes: &[("refused", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a bad request for no known reason",
+        script: counts!("", "status = 400, body = \"{\\\"message\\\":\\\"orgs are odd\\\"}\""),
+        published: Nothing,
+        ends: Err(&["refused", "400", "orgs are odd"]),
+        outcomes: &[("refused", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a region at a host that is none of ours",
+        script: counts!("", "status = 451, body = \"{\\\"message\\\":\\\"go to URL: https://else.example.net\\\"}\""),
+        published: Nothing,
+        ends: Err(&["wrong_region", "region_urls", "else.example.net"]),
+        outcomes: &[("wrong_region", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "more requests than are allowed for long",
+        script: counts!("", "status = 429, headers = { Retry-After = \"1000\" }"),
+        published: Nothing,
+        ends: Err(&["asked again in 1000 s"]),
+        outcomes: &[("throttled", 1.0)],
+        ..WHOLE
+    },
+];
+
+/// What is mended by asking again, or needs no mending.
+const PASSING: &[Case] = &[
+    WHOLE,
+    Case {
+        what: "an answer without a body",
+        script: counts!("", "status = 204"),
+        published: Nothing,
+        outcomes: &[("empty", 2.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "an hour of which the code alone tells that it is empty",
+        script: counts!("", "status = 404, body = \"{\\\"errorCode\\\":404}\""),
+        published: Nothing,
+        outcomes: &[("empty", 2.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a token that has ended",
+        script: counts!(", first = 1", "status = 401"),
+        outcomes: &[("unauthorized", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "more requests than are allowed",
+        script: counts!(", first = 2", "status = 429, headers = { Retry-After = \"7\" }"),
+        outcomes: &[("throttled", 2.0)],
+        waits_s: &[7, 7],
+        ..WHOLE
+    },
+    Case {
+        what: "a clock of ours that is ahead",
+        script: counts!(
+            ", first = 4",
+            "status = 400, body = \"{\\\"message\\\":\\\"End time is not older than 5 minutes\\\"}\""
+        ),
+        outcomes: &[("clock", 4.0)],
+        waits_s: &[60, 60, 60, 60],
+        ..WHOLE
+    },
+    Case {
+        what: "a locked resource, which tells no time",
+        script: rows!(", first = 1", "status = 423"),
+        outcomes: &[("throttled", 1.0)],
+        waits_s: &[60],
+        ..WHOLE
+    },
+    Case {
+        what: "a server's error that passes",
+        script: counts!(", first = 5", "status = 503"),
+        outcomes: &[("server_error", 5.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a page of HTML that passes",
+        script: rows!(", first = 1", "body = \"<html></html>\""),
+        outcomes: &[("not_understood", 1.0)],
+        waits_s: &[60],
+        ..WHOLE
+    },
+    Case {
+        what: "connections that are closed, and answers that are cut",
+        script: concat!(counts!(", nth = 1", "close = true"), rows!(", nth = 1", "cut_bytes = 20")),
+        outcomes: &[("truncated", 1.0)],
+        ..WHOLE
+    },
+    Case { what: "records that are told twice", script: "[manners]\ndoubled_percent = 100\n", ..WHOLE },
+    Case {
+        what: "a window that is too wide",
+        stream: "cdr_feed",
+        script: feed!(
+            ", first = 1",
+            "status = 400, body = \"{\\\"message\\\":\\\"Time duration is more than 1 hours\\\"}\""
+        ),
+        outcomes: &[("invalid", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a page that is too slow",
+        stream: "cdr_feed",
+        script: feed!(", first = 1", "status = 504"),
+        outcomes: &[("invalid", 1.0)],
+        ..WHOLE
+    },
+];
+
+/// What leaves a window open.
+const OPEN: &[Case] = &[
+    Case {
+        what: "a server that does not come back",
+        script: counts!(", first = 6", "status = 500"),
+        published: Part,
+        ends: Ok(["open: server_error", "complete"]),
+        outcomes: &[("server_error", 6.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a clock of ours that stays ahead",
+        script: counts!(
+            ", first = 5",
+            "status = 400, body = \"{\\\"message\\\":\\\"End time is not older than 5 minutes\\\"}\""
+        ),
+        published: Part,
+        ends: Ok(["open: clock", "complete"]),
+        outcomes: &[("clock", 5.0)],
+        waits_s: &[60, 60, 60, 60],
+        ..WHOLE
+    },
+    Case {
+        what: "a missing right for one organisation and hour",
+        script: rows!(", nth = 1", "status = 403"),
+        published: Part,
+        ends: Ok(["open: forbidden", "complete"]),
+        outcomes: &[("forbidden", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a region of one organisation at a host that is none of ours",
+        script: rows!(
+            ", nth = 1",
+            "status = 451, body = \"{\\\"message\\\":\\\"go to URL: https://else.example.net\\\"}\""
+        ),
+        published: Part,
+        ends: Ok(["open: wrong_region", "complete"]),
+        outcomes: &[("wrong_region", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "pages of HTML",
+        script: counts!(", first = 2", "body = \"<html></html>\""),
+        published: Part,
+        ends: Ok(["open: not_understood", "complete"]),
+        outcomes: &[("not_understood", 2.0)],
+        waits_s: &[60],
+        ..WHOLE
+    },
+    Case {
+        what: "an answer that is larger than is read",
+        script: counts!(", nth = 1", "pad_bytes = 68000000"),
+        published: Part,
+        ends: Ok(["open: too_large", "complete"]),
+        outcomes: &[("too_large", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "fewer organisations than are told",
+        script: counts!(", first = 3", "headers = { Total-Number-Of-Organizations = \"9\" }"),
+        ends: Ok(["open: short_answer", "complete"]),
+        outcomes: &[("short_answer", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "counts that are greater than the lists",
+        script: "[manners]\ncount_off = 1\n",
+        ends: Ok(["open: unexplained", "open: unexplained"]),
+        ..WHOLE
+    },
+    Case {
+        what: "a redirect to another host",
+        script: counts!(", nth = 1", "status = 302, headers = { Location = \"https://else.example.net/\" }"),
+        published: Part,
+        ends: Ok(["open: redirect_refused", "complete"]),
+        outcomes: &[("redirect_refused", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a link to another host",
+        stream: "cdr_feed",
+        script: "[manners]\nrates = false\npage_records = 3\nlink = \"foreign\"\n",
+        published: Part,
+        ends: Ok(["open: foreign_host", "open: foreign_host"]),
+        outcomes: &[("foreign_host", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a link that can not be read",
+        stream: "cdr_feed",
+        script: "[manners]\nrates = false\npage_records = 3\nlink = \"malformed\"\n",
+        published: Part,
+        ends: Ok(["open: malformed_link", "open: malformed_link"]),
+        outcomes: &[("malformed_link", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a page that repeats",
+        stream: "cdr_feed",
+        script: "[manners]\nrates = false\npage_records = 3\nlink = \"repeated\"\n",
+        published: Part,
+        ends: Ok(["open: page_repeats", "open: page_repeats"]),
+        outcomes: &[("page_repeats", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "a further page that is refused",
+        stream: "cdr_feed",
+        script: "[manners]\nrates = false\npage_records = 3\n[[fault]]\nwhen = { path = \"/v1/cdr_feed\", nth = 2 }\nthen = { status = 403 }\n",
+        published: Part,
+        ends: Err(&["forbidden"]),
+        outcomes: &[("forbidden", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "records that are not kept any more",
+        script: counts!(
+            ", nth = 1",
+            "status = 400, body = \"{\\\"message\\\":\\\"Start time is older than 48 hours\\\"}\", skew_s = 200000"
+        ),
+        published: Part,
+        ends: Ok(["expired: expired", "complete"]),
+        outcomes: &[("expired", 1.0)],
+        ..WHOLE
+    },
+];
+
+fn keys(ground: &Ground) -> BTreeSet<String> {
+    ground.records(CALL_RECORD).into_iter().map(|record| record.key).collect()
+}
+
+async fn facts(double: &TestDouble, is_of_feed: bool) -> BTreeSet<String> {
+    let account = format!("webex:{}:", double.credential("org_id"));
+    let facts = double.facts("to=2026-02-03T12:00:00Z").await;
+    let keys = facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned());
+    keys.filter(|key| !is_of_feed || key.starts_with(&account)).collect()
+}
+
+impl Case {
+    /// Plays the case, and tells everything that is not as it should be.
+    async fn problems(&self, ground: &Ground, seed: u64) -> String {
+        let double = TestDouble::start("webex", World { seed, facts_per_hour: 20, ..world() }, self.script);
+        double.turn_clock(3600);
+        let side = ground.side(&double, "");
+        let compared = side.compare(self.stream, &hours(0..2)).await;
+        let mut problems = String::new();
+        match (&compared, self.ends) {
+            (Ok(compared), Ok(ends)) => {
+                let found: Vec<String> = compared.windows.iter().map(|(_, end)| end_of(end)).collect();
+                note(&mut problems, "ends", &found, &ends.map(ToOwned::to_owned).to_vec());
+            }
+            (Err(error), Err(told)) => {
+                let text = error.to_string();
+                told.iter().filter(|word| !text.contains(**word)).for_each(|word| {
+                    let _ = writeln!(problems, "{word:?} is not in {text:?}");
+                });
+            }
+            (Ok(compared), Err(_)) => drop(writeln!(problems, "it goes on: {:?}", compared.windows)),
+            (Err(error), Ok(_)) => drop(writeln!(problems, "it stops: {error}")),
+        }
+        let facts = facts(&double, self.stream != "cdr").await;
+        let published = keys(ground).intersection(&facts).count();
+        let found = match published {
+            0 => Nothing,
+            all if all == facts.len() => All,
+            _ => Part,
+        };
+        note(&mut problems, "published", &found, &self.published);
+        self.note_answers(&side, &mut problems);
+        problems
+    }
+
+    fn note_answers(&self, side: &Side<'_>, problems: &mut String) {
+        for (word, times) in self.outcomes {
+            note(problems, word, &side.outcomes(word), times);
+        }
+        if !self.waits_s.is_empty() {
+            note(problems, "waits", &side.waits_s(), &self.waits_s.to_vec());
+        }
+    }
+}
+
+fn note<T: PartialEq + std::fmt::Debug>(problems: &mut String, what: &str, found: &T, expected: &T) {
+    if found != expected {
+        let _ = writeln!(problems, "{what}: {found:?} instead of {expected:?}");
+    }
+}
+
+async fn play(cases: &[Case]) {
+    let ground = Ground::start().await;
+    let mut problems = String::new();
+    for (seed, case) in (1..).zip(cases) {
+        let found = case.problems(&ground, seed).await;
+        if !found.is_empty() {
+            let _ = writeln!(problems, "{}:\n{found}", case.what);
+        }
+    }
+    assert!(problems.is_empty(), "{problems}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_but_the_operator_can_mend_stops_the_stream_and_tells_the_mend() {
+    play(MISCONFIGURED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_costs_nothing_but_time() {
+    play(PASSING).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_pass_leaves_the_window_open_and_what_was_read_is_published() {
+    play(OPEN).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_topics_hold_beyond_the_counts_is_told_and_harms_nothing() {
+    let ground = Ground::start().await;
+    let double = TestDouble::start("webex", World { facts_per_hour: 20, ..world() }, "");
+    double.turn_clock(3600);
+    let side = ground.side(&double, "");
+    side.compare("cdr", &hours(0..1)).await.unwrap();
+    let before = ground.records(CALL_RECORD).len();
+    double.play("[manners]\ncount_off = -1\n").await;
+    let compared = side.compare("cdr", &hours(0..1)).await.unwrap();
+    let sum = compared.cells.sum(hours(0..1)[0]);
+    assert!(sum.surplus > 0 && sum.unexplained == 0, "{sum:?}");
+    assert_eq!((end_of(&compared.windows[0].1).as_str(), ground.records(CALL_RECORD).len()), ("complete", before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_leaves_the_window_open() {
+    let ground = Ground::start().await;
+    let double = TestDouble::start("webex", world(), "");
+    // Nothing listens on port 1 of this machine.
+    let side = ground.side_at(&double, "http://127.0.0.1:1", "");
+    let compared = side.compare("cdr", &hours(0..1)).await.unwrap();
+    assert_eq!(end_of(&compared.windows[0].1), "open: unreachable");
+    assert!(is(side.outcomes("unreachable"), 6.0), "it is tried six times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_no_more_rows_ends_the_comparison_and_publishes_nothing() {
+    let ground = Ground::start().await;
+    let double = TestDouble::start("webex", world(), "");
+    double.turn_clock(3600);
+    let mut side = ground.side(&double, "");
+    side.options.max_work_bytes = 2000;
+    let error = side.compare("cdr", &hours(0..1)).await.unwrap_err();
+    assert!(error.to_string().contains("reconcile.max_work_bytes"), "{error}");
+    assert!(ground.records(CALL_RECORD).is_empty());
+}
+
+/// The numbers tell of nothing, so that they agree with empty topics.
+const NUMBERS_WITHOUT_MEANING: &str = "[manners]\ncount_off = -1000\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_finds_something_has_all_rows_of_that_hour_asked_for() {
+    let ground = Ground::start().await;
+    let few = World { facts_per_hour: 20, accounts: 3, ..world() };
+    let double = TestDouble::start("webex", few, NUMBERS_WITHOUT_MEANING);
+    double.turn_clock(3600);
+    let mut side = ground.side(&double, "");
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert!(ground.records(CALL_RECORD).is_empty(), "nothing shows without an audit");
+    side.options.audit_cells = 1;
+    let compared = side.compare("cdr", &hours(0..2)).await.unwrap();
+    let hour = hours(0..2).into_iter().find(|hour| compared.cells.sum(*hour).published > 0).unwrap();
+    let facts = double.facts(&format!("from={}&to={}", hour.from(), hour.to())).await;
+    let facts: BTreeSet<String> = facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned()).collect();
+    assert!(facts.len() > 5 && keys(&ground) == facts, "{facts:?}");
+    assert_eq!(compared.audit_mismatches, 1);
+    assert!(compared.windows.iter().all(|(_, end)| end_of(end) == "complete"), "{:?}", compared.windows);
+}
