@@ -105,8 +105,8 @@ const SKEW_S: i64 = 300;
 impl Desk {
     /// The time; by the provider's clock, if that is far behind ours.
     fn now(&self) -> Time {
-        let skew_s = self.tools.line().clock_skew_s();
-        (self.clock)().plus_s(if skew_s < -SKEW_S { skew_s } else { 0 })
+        let (ours, theirs) = ((self.clock)(), Time::now().plus_s(self.tools.line().clock_skew_s()));
+        if theirs < ours.plus_s(-SKEW_S) { theirs } else { ours }
     }
 
     fn show(&self, stream: &str, change: impl FnOnce(&mut StreamStanding)) {
