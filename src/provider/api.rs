@@ -208,6 +208,9 @@ pub trait Found {
 
     /// One row, as JSON text.
     fn row(&mut self, json: &str);
+
+    /// What was asked for is at another host of the provider, where it can be asked for at once the next time.
+    fn moved(&mut self, _host: &Url) {}
 }
 
 /// A method of HTTP that an API uses.

@@ -17,7 +17,7 @@ use super::outlet::Outlet;
 use super::schedule::End;
 use super::sought::memory::Memory;
 use super::state::{State, StateError};
-use super::sweep::{CompareError, Compared, Comparing, Step};
+use super::sweep::{CompareError, Compared, Comparing, Regions, Step};
 use super::table::exit::WindowNumbers;
 use super::tokens::StateVault;
 use super::vault::{Vault, VaultError};
@@ -221,10 +221,13 @@ impl<'c> Command<'c> {
             source_name: self.source.name.as_str().into(),
             provider: self.source.info.name,
         };
-        let comparing = self.comparing(stream, &outlet);
+        let mut regions = Regions::new();
         for windows in left.chunks(BATCH_WINDOWS) {
-            match comparing.compare(windows, tell).await {
-                Ok(compared) => result.take(compared, &mut run),
+            match self.comparing(stream, &outlet, &regions).compare(windows, tell).await {
+                Ok(mut compared) => {
+                    regions = std::mem::take(&mut compared.regions);
+                    result.take(compared, &mut run);
+                }
                 Err(error) => {
                     result.error = Some(error);
                     break;
@@ -240,7 +243,12 @@ impl<'c> Command<'c> {
         Ok(())
     }
 
-    fn comparing<'r>(&'r self, stream: &'static StreamInfo, outlet: &'r Outlet<'r>) -> Comparing<'r> {
+    fn comparing<'r>(
+        &'r self,
+        stream: &'static StreamInfo,
+        outlet: &'r Outlet<'r>,
+        regions: &'r Regions,
+    ) -> Comparing<'r> {
         let configured = self.source.reconcile.as_ref();
         // An API that tells of users whom the feed leaves out would have calls billed that the partner did not sell.
         let default = if self.api.tells_of_more_users() { PublishMissing::KnownUsers } else { PublishMissing::All };
@@ -262,6 +270,7 @@ impl<'c> Command<'c> {
             withholds: policy != PublishMissing::All && !self.options.publish_missing,
             without_comparison: self.options.without_comparison,
             audit_cells: configured.map_or(1, |options| options.audit_cells),
+            regions,
         }
     }
 

@@ -9,7 +9,7 @@
 //! hold less, and of a few others by chance: so that it shows if its numbers mean something else than is thought. If one of
 //! these has rows that the topics lack, the numbers of its hour are worth nothing, and all cells of that hour are asked for.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use thiserror::Error;
@@ -59,7 +59,12 @@ pub struct Comparing<'c> {
     pub without_comparison: bool,
     /// Cells whose rows are asked for although the numbers agree.
     pub audit_cells: u32,
+    /// Hosts to which the provider has sent us before.
+    pub regions: &'c Regions,
 }
+
+/// The host at which the provider wants to be asked about an account, by account; about all others under the empty text.
+pub type Regions = BTreeMap<String, String>;
 
 /// Something that a comparison tells while it runs.
 #[derive(Debug)]
@@ -142,6 +147,8 @@ pub struct Compared {
     pub scanned_records: u64,
     /// Audited cells in which rows were found that the topics lack.
     pub audit_mismatches: u64,
+    /// Hosts to which the provider has sent us by now.
+    pub regions: Regions,
 }
 
 impl Comparing<'_> {
@@ -163,6 +170,7 @@ impl Comparing<'_> {
             audited: Vec::new(),
             requests: 0,
             scanned_records: 0,
+            regions: self.regions.clone(),
             stopped: None,
         };
         if self.stream.counted {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::asking::Answered;
-use super::{CompareError, Compared, Comparing};
+use super::{CompareError, Compared, Comparing, Regions};
 use crate::event::time::Time;
 use crate::reconcile::compare::cells::{CellNumber, Cells};
 use crate::reconcile::compare::digest::Digest;
@@ -31,6 +31,7 @@ pub(super) struct State {
     pub(super) audited: Vec<CellNumber>,
     pub(super) requests: u64,
     pub(super) scanned_records: u64,
+    pub(super) regions: Regions,
     /// Why nothing more is asked. What was read until then is compared.
     pub(super) stopped: Option<CompareError>,
 }
@@ -107,6 +108,7 @@ impl State {
             requests: self.requests,
             scanned_records: self.scanned_records,
             audit_mismatches,
+            regions: self.regions,
             cells: self.cells,
         }
     }

@@ -19,7 +19,7 @@ use trunkline::reconcile::mapped::Mapper;
 use trunkline::reconcile::outlet::Outlet;
 use trunkline::reconcile::schedule::End;
 use trunkline::reconcile::sought::memory::Memory;
-use trunkline::reconcile::sweep::{CompareError, Compared, Comparing};
+use trunkline::reconcile::sweep::{CompareError, Compared, Comparing, Regions};
 use trunkline::reconcile::window::Window;
 use trunkline::telemetry::metrics::Metrics;
 
@@ -48,6 +48,7 @@ pub(crate) struct Side<'g> {
     waits: Arc<Mutex<Vec<Duration>>>,
     memory: Memory,
     pub(crate) options: SideOptions,
+    pub(crate) regions: Regions,
 }
 
 /// What tests vary of a comparison.
@@ -98,7 +99,16 @@ impl Ground {
             sleep,
         );
         let options = SideOptions { audit_cells: 0, max_work_bytes: 1 << 30 };
-        Side { ground: self, settings, line, metrics, waits, memory: Memory::new(16 << 20), options }
+        Side {
+            ground: self,
+            settings,
+            line,
+            metrics,
+            waits,
+            memory: Memory::new(16 << 20),
+            options,
+            regions: Regions::new(),
+        }
     }
 
     /// Everything that a topic holds.
@@ -145,6 +155,7 @@ impl Side<'_> {
             withholds: false,
             without_comparison: false,
             audit_cells: self.options.audit_cells,
+            regions: &self.regions,
         }
     }
 
