@@ -17,6 +17,7 @@ use crate::reconcile::table::lines::{self, Summary, WindowState};
 use crate::reconcile::table::{CellOutcome, StreamOutcome};
 use crate::reconcile::window::Window;
 use crate::settings::Settings;
+use crate::settings::reconcile::PublishMissing;
 
 /// Ask the provider what its webhooks did not bring, and publish it
 #[derive(Debug, clap::Args)]
@@ -85,7 +86,7 @@ impl Reconcile {
             output::progress("");
             outcome.was_interrupted |= is_stopped;
             let Some(result) = result else { break };
-            self.show(&settings, &result)?;
+            self.show(&settings, &result, command.publish_missing())?;
             note(&mut outcome, &result);
             requests += result.requests;
             scanned_records += result.scanned_records;
@@ -122,7 +123,7 @@ impl Reconcile {
         }
     }
 
-    fn show(&self, settings: &Settings, result: &StreamResult) -> anyhow::Result<()> {
+    fn show(&self, settings: &Settings, result: &StreamResult, policy: PublishMissing) -> anyhow::Result<()> {
         let cells = cells(result);
         let topics: Vec<String> =
             result.stream.kinds.iter().map(|kind| topics::full_name(&settings.kafka, kind.info().topic)).collect();
@@ -136,6 +137,7 @@ impl Reconcile {
             scanned_records: result.scanned_records,
             cells: &cells,
             is_dry_run: self.dry_run,
+            withheld_because: withheld_because(policy),
             tried_until: None,
         };
         match self.json {
@@ -176,6 +178,13 @@ fn cells(result: &StreamResult) -> Vec<CellOutcome<'_>> {
             is_complete: is_complete(*hour),
         })
         .collect()
+}
+
+fn withheld_because(policy: PublishMissing) -> &'static str {
+    match policy {
+        PublishMissing::KnownUsers => "billing_feed: of users of whom no webhook has told",
+        PublishMissing::All | PublishMissing::None => "as the configuration says",
+    }
 }
 
 fn state(end: &End) -> WindowState {

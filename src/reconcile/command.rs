@@ -250,9 +250,6 @@ impl<'c> Command<'c> {
         regions: &'r Regions,
     ) -> Comparing<'r> {
         let configured = self.source.reconcile.as_ref();
-        // An API that tells of users whom the feed leaves out would have calls billed that the partner did not sell.
-        let default = if self.api.tells_of_more_users() { PublishMissing::KnownUsers } else { PublishMissing::All };
-        let policy = configured.and_then(|options| options.publish_missing).unwrap_or(default);
         Comparing {
             stream,
             line: &self.line,
@@ -267,11 +264,16 @@ impl<'c> Command<'c> {
             memory: &self.memory,
             work_dir: &self.settings.reconcile.work_dir,
             max_work_bytes: self.settings.reconcile.max_work_bytes,
-            withholds: policy != PublishMissing::All && !self.options.publish_missing,
+            publish_missing: self.publish_missing(),
             without_comparison: self.options.without_comparison,
             audit_cells: configured.map_or(1, |options| options.audit_cells),
             regions,
         }
+    }
+
+    /// Which of the rows that no webhook told are published.
+    pub fn publish_missing(&self) -> PublishMissing {
+        if self.options.publish_missing { PublishMissing::All } else { self.source.publish_missing() }
     }
 
     /// The stretch of time: by hours, unless it was said otherwise.

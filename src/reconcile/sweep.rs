@@ -26,11 +26,13 @@ use crate::reconcile::rows::{Place, Rows, RowsError};
 use crate::reconcile::schedule::End;
 use crate::reconcile::sought::memory::Memory;
 use crate::reconcile::window::Window;
+use crate::settings::reconcile::PublishMissing;
 
 mod asking;
 mod parts;
 mod scans;
 mod state;
+mod users;
 
 use state::{State, Told};
 
@@ -53,8 +55,8 @@ pub struct Comparing<'c> {
     pub work_dir: &'c Path,
     /// What they may take there, in bytes.
     pub max_work_bytes: u64,
-    /// Whether rows that the topics lack are told and not published.
-    pub withholds: bool,
+    /// Which of the rows that the topics lack are published.
+    pub publish_missing: PublishMissing,
     /// Publish every row, without looking what is there.
     pub without_comparison: bool,
     /// Cells whose rows are asked for although the numbers agree.
@@ -171,6 +173,7 @@ impl Comparing<'_> {
             requests: 0,
             scanned_records: 0,
             regions: self.regions.clone(),
+            users: None,
             stopped: None,
         };
         if self.stream.counted {

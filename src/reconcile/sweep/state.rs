@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::asking::Answered;
+use super::users::Users;
 use super::{CompareError, Compared, Comparing, Regions};
 use crate::event::time::Time;
 use crate::reconcile::compare::cells::{CellNumber, Cells};
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) requests: u64,
     pub(super) scanned_records: u64,
     pub(super) regions: Regions,
+    /// Of whom webhooks have told, once that was looked for.
+    pub(super) users: Option<Users>,
     /// Why nothing more is asked. What was read until then is compared.
     pub(super) stopped: Option<CompareError>,
 }

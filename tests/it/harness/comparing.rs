@@ -21,6 +21,7 @@ use trunkline::reconcile::schedule::End;
 use trunkline::reconcile::sought::memory::Memory;
 use trunkline::reconcile::sweep::{CompareError, Compared, Comparing, Regions};
 use trunkline::reconcile::window::Window;
+use trunkline::settings::reconcile::PublishMissing;
 use trunkline::telemetry::metrics::Metrics;
 
 use super::double::TestDouble;
@@ -152,7 +153,7 @@ impl Side<'_> {
             memory: &self.memory,
             work_dir: self.ground.folder.path(),
             max_work_bytes: self.options.max_work_bytes,
-            withholds: false,
+            publish_missing: PublishMissing::All,
             without_comparison: false,
             audit_cells: self.options.audit_cells,
             regions: &self.regions,
