@@ -18,7 +18,7 @@ use crate::verify::Doors;
 
 pub mod reconcile;
 
-use reconcile::{ReconcileOptions, ReconcileSettings};
+use reconcile::{PublishMissing, ReconcileOptions, ReconcileSettings};
 
 /// A whole configuration that holds.
 #[derive(Debug)]
@@ -132,6 +132,16 @@ pub struct Source {
     pub on_kafka_down: Policy,
     /// How the source is compared with the provider's own list; none where it is not.
     pub reconcile: Option<ReconcileOptions>,
+}
+
+impl Source {
+    /// What is done with rows that no webhook told. An API that tells of users whom the webhooks leave out would have
+    /// calls billed that were not sold, so only those of known users are published unless it is said otherwise.
+    pub fn publish_missing(&self) -> PublishMissing {
+        let tells_of_more = self.api.as_ref().is_some_and(|api| api.tells_of_more_users());
+        let default = if tells_of_more { PublishMissing::KnownUsers } else { PublishMissing::All };
+        self.reconcile.as_ref().and_then(|options| options.publish_missing).unwrap_or(default)
+    }
 }
 
 impl Settings {

@@ -19,6 +19,7 @@ use crate::reconcile::table::lines::{self, Summary, WindowState};
 use crate::reconcile::table::{CellOutcome, StreamOutcome};
 use crate::reconcile::window::Window;
 use crate::settings::Settings;
+use crate::settings::reconcile::PublishMissing;
 
 /// Ask the provider what its webhooks did not bring, and publish it
 #[derive(Debug, clap::Args)]
@@ -96,7 +97,7 @@ impl Reconcile {
             output::progress("");
             outcome.was_interrupted |= is_stopped;
             let Some(result) = result else { break };
-            self.show(&settings, source_name, &result)?;
+            self.show(&settings, source_name, &result, command.publish_missing())?;
             note(&mut outcome, &result);
             requests += result.requests;
             scanned_records += result.scanned_records;
@@ -132,7 +133,13 @@ impl Reconcile {
         }
     }
 
-    fn show(&self, settings: &Settings, source_name: &str, result: &StreamResult) -> anyhow::Result<()> {
+    fn show(
+        &self,
+        settings: &Settings,
+        source_name: &str,
+        result: &StreamResult,
+        policy: PublishMissing,
+    ) -> anyhow::Result<()> {
         let cells = cells(result);
         let topics: Vec<String> =
             result.stream.kinds.iter().map(|kind| topics::full_name(&settings.kafka, kind.info().topic)).collect();
@@ -146,6 +153,7 @@ impl Reconcile {
             scanned_records: result.scanned_records,
             cells: &cells,
             is_dry_run: self.dry_run,
+            withheld_because: withheld_because(policy),
             tried_until: None,
         };
         match self.json {
@@ -186,6 +194,13 @@ fn cells(result: &StreamResult) -> Vec<CellOutcome<'_>> {
             is_complete: is_complete(*hour),
         })
         .collect()
+}
+
+fn withheld_because(policy: PublishMissing) -> &'static str {
+    match policy {
+        PublishMissing::KnownUsers => "billing_feed: of users of whom no webhook has told",
+        PublishMissing::All | PublishMissing::None => "as the configuration says",
+    }
 }
 
 fn state(end: &End) -> WindowState {

@@ -86,6 +86,16 @@ pub trait Api: fmt::Debug + Send + Sync {
         3600
     }
 
+    /// The id of the user whose row it is, for APIs that tell of more users than webhooks do.
+    fn user_of(&self, _row: &Row<'_>) -> Option<String> {
+        None
+    }
+
+    /// The same of a record of a topic, by its value, if a webhook has told it.
+    fn user_told(&self, _value: &[u8]) -> Option<String> {
+        None
+    }
+
     /// The time by which a record of a topic belongs to a window, by its value; for streams that are counted.
     fn held_at(&self, _value: &[u8]) -> Option<Time> {
         None
@@ -213,6 +223,9 @@ pub trait Found {
 
     /// One row, as JSON text.
     fn row(&mut self, json: &str);
+
+    /// What was asked for is at another host of the provider, where it can be asked for at once the next time.
+    fn moved(&mut self, _host: &Url) {}
 }
 
 /// A method of HTTP that an API uses.

@@ -14,7 +14,7 @@ use super::compare::Counts;
 use super::cursor::run::{self as runs, Run};
 use super::schedule::End;
 use super::state::StateError;
-use super::sweep::{CompareError, Compared, Step};
+use super::sweep::{CompareError, Compared, Comparing, Regions, Step};
 use super::table::exit::WindowNumbers;
 use super::tools::{self, Manner, SourceTools, Tools, ToolsError};
 use super::window::{Window, hour_of};
@@ -25,6 +25,7 @@ use crate::provider::api::StreamInfo;
 use crate::publish::Publisher;
 use crate::publish::client::StartError;
 use crate::publish::topics::{self, MoreTopics, TopicsError};
+use crate::settings::reconcile::PublishMissing;
 use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::Metrics;
 
@@ -181,10 +182,14 @@ impl Command {
         let result = result.insert(StreamResult::begin(stream, whole, run.totals));
         let left: Vec<Window> = run.left().collect();
         let outlet = self.tools.outlet();
-        let comparing = self.tools.comparing(stream, &outlet, self.manner());
+        let mut regions = Regions::new();
         for windows in left.chunks(BATCH_WINDOWS) {
+            let comparing = Comparing { regions: &regions, ..self.tools.comparing(stream, &outlet, self.manner()) };
             match comparing.compare(windows, tell).await {
-                Ok(compared) => result.take(compared, &mut run),
+                Ok(mut compared) => {
+                    regions = std::mem::take(&mut compared.regions);
+                    result.take(compared, &mut run);
+                }
                 Err(error) => {
                     result.error = Some(error);
                     break;
@@ -203,6 +208,11 @@ impl Command {
     fn manner(&self) -> Manner {
         let Options { dry_run, publish_missing, without_comparison, .. } = self.options;
         Manner { dry_run, publish_missing, without_comparison }
+    }
+
+    /// Which of the rows that no webhook told are published.
+    pub fn publish_missing(&self) -> PublishMissing {
+        self.tools.publish_missing(self.manner())
     }
 
     /// The stretch of time: by hours, unless it was said otherwise.

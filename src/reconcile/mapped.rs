@@ -40,6 +40,11 @@ impl Mapper<'_> {
         Row { stream: self.stream, text, account_id: self.source.account_id.as_deref() }
     }
 
+    /// The id of the user whose row it is, where that matters.
+    pub(super) fn user(&self, text: &str) -> Option<String> {
+        self.api.user_of(&self.row(text))
+    }
+
     /// Tells by what the events of a row are known. Nothing is written.
     pub fn prints(&self, text: &str) -> Prints {
         let mut indexing = Indexing { provider: self.source.info.name, prints: Prints::default() };

@@ -28,11 +28,13 @@ use crate::reconcile::rows::{Place, Rows, RowsError};
 use crate::reconcile::schedule::End;
 use crate::reconcile::sought::memory::Memory;
 use crate::reconcile::window::Window;
+use crate::settings::reconcile::PublishMissing;
 
 mod asking;
 mod parts;
 mod scans;
 mod state;
+mod users;
 
 use state::{State, Told};
 
@@ -55,8 +57,8 @@ pub struct Comparing<'c> {
     pub work_dir: &'c Path,
     /// What they may take there, in bytes.
     pub max_work_bytes: u64,
-    /// Whether rows that the topics lack are told and not published.
-    pub withholds: bool,
+    /// Which of the rows that the topics lack are published.
+    pub publish_missing: PublishMissing,
     /// Publish every row, without looking what is there.
     pub without_comparison: bool,
     /// Cells whose rows are asked for although the numbers agree.
@@ -64,7 +66,12 @@ pub struct Comparing<'c> {
     /// What the provider told of windows that are complete, by their first instants. Of those of which it tells the
     /// same, nothing is looked for: what lies in a topic does not go away while it is kept.
     pub known: Option<&'c BTreeMap<Time, Digest>>,
+    /// Hosts to which the provider has sent us before.
+    pub regions: &'c Regions,
 }
+
+/// The host at which the provider wants to be asked about an account, by account; about all others under the empty text.
+pub type Regions = BTreeMap<String, String>;
 
 /// Something that a comparison tells while it runs.
 #[derive(Debug)]
@@ -151,6 +158,8 @@ pub struct Compared {
     pub unchanged: BTreeSet<Time>,
     /// Audited cells in which rows were found that the topics lack.
     pub audit_mismatches: u64,
+    /// Hosts to which the provider has sent us by now.
+    pub regions: Regions,
 }
 
 impl Comparing<'_> {
@@ -173,6 +182,8 @@ impl Comparing<'_> {
             requests: 0,
             scanned_records: 0,
             scanned_for: Duration::ZERO,
+            regions: self.regions.clone(),
+            users: None,
             stopped: None,
         };
         if self.stream.counted {

@@ -32,6 +32,8 @@ pub struct StreamOutcome<'o> {
     pub cells: &'o [CellOutcome<'o>],
     /// Whether nothing was to be published.
     pub is_dry_run: bool,
+    /// Why rows are withheld.
+    pub withheld_because: &'o str,
     /// Until when open windows are tried again, if anybody does.
     pub tried_until: Option<Time>,
 }
@@ -142,7 +144,7 @@ impl StreamOutcome<'_> {
             (open, "window", format!("that could not be read whole{again}")),
             (self.windows.expired, "window", "that left the provider, or a topic, before it was read whole".to_owned()),
             (total.unreadable, "row", "that can not be understood, kept as dead letters".to_owned()),
-            (total.withheld, "row", "withheld, as the configuration says; --publish-missing publishes them".to_owned()),
+            (total.withheld, "row", format!("withheld, {}; --publish-missing publishes them", self.withheld_because)),
             (waits, "row", "that would be published".to_owned()),
         ];
         let left = left.into_iter().filter(|(number, ..)| *number > 0);

@@ -10,7 +10,7 @@ use super::mapped::Mapper;
 use super::outlet::Outlet;
 use super::sought::memory::Memory;
 use super::state::State;
-use super::sweep::Comparing;
+use super::sweep::{Comparing, Regions};
 use super::tokens::StateVault;
 use super::vault::{Vault, VaultError};
 use crate::outbound::access::{NoVault, Vault as TokenVault};
@@ -49,6 +49,7 @@ pub struct Tools {
     publisher: Arc<Publisher>,
     metrics: Arc<Metrics>,
     sleep: Sleep,
+    no_regions: Regions,
 }
 
 impl fmt::Debug for Tools {
@@ -108,6 +109,7 @@ impl Tools {
             publisher: Arc::clone(publisher),
             metrics: Arc::clone(metrics),
             sleep,
+            no_regions: Regions::new(),
         })
     }
 
@@ -180,6 +182,11 @@ impl SourceTools {
         }
     }
 
+    /// Which of the rows that no webhook told are published.
+    pub fn publish_missing(&self, manner: Manner) -> PublishMissing {
+        if manner.publish_missing { PublishMissing::All } else { self.source.publish_missing() }
+    }
+
     /// All that comparing a stream needs.
     pub fn comparing<'t>(
         &'t self,
@@ -188,9 +195,6 @@ impl SourceTools {
         manner: Manner,
     ) -> Comparing<'t> {
         let configured = self.source.reconcile.as_ref();
-        // An API that tells of users whom the feed leaves out would have calls billed that the partner did not sell.
-        let default = if self.api.tells_of_more_users() { PublishMissing::KnownUsers } else { PublishMissing::All };
-        let policy = configured.and_then(|options| options.publish_missing).unwrap_or(default);
         Comparing {
             stream,
             line: &self.line,
@@ -205,10 +209,11 @@ impl SourceTools {
             memory: &self.shared.memory,
             work_dir: &self.shared.work_dir,
             max_work_bytes: self.shared.max_work_bytes,
-            withholds: policy != PublishMissing::All && !manner.publish_missing,
+            publish_missing: self.publish_missing(manner),
             without_comparison: manner.without_comparison,
             audit_cells: configured.map_or(1, |options| options.audit_cells),
             known: None,
+            regions: &self.shared.no_regions,
         }
     }
 }

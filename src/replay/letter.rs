@@ -1,5 +1,6 @@
 //! A letter read back: a dead letter or a raw request, and the request that it was.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::request::{Method, RawRequest};
 use crate::settings::Policy;
 use crate::settings::Source;
 use crate::telemetry::metrics::SourceMetrics;
-use crate::verify::Proof;
+use crate::verify::{Proof, Verification};
 
 /// One letter, as far as a replay needs it. Members that it does not name are left alone.
 #[derive(Debug, Deserialize)]
@@ -113,6 +114,14 @@ impl Letter {
     /// What was verified when the request came. A letter that does not tell proves nothing.
     pub(super) fn proof(&self) -> Proof {
         self.proof.clone().unwrap_or_else(Proof::nothing)
+    }
+
+    /// What was fetched from a provider's API, if that is what it holds: the name of the stream, and the text.
+    pub(super) fn fetched(&self) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        let is_of_api = self.proof.as_ref().is_some_and(|proof| proof.verification == Verification::Api);
+        let mut pairs = form_urlencoded::parse(self.request.query.as_bytes());
+        let stream = pairs.find(|(name, _)| name == "stream").map(|(_, value)| value).unwrap_or_default();
+        is_of_api.then(|| (stream, String::from_utf8_lossy(&self.bytes)))
     }
 
     /// The request that it was, without the credentials that are not kept.

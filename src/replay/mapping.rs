@@ -4,9 +4,10 @@ use super::letter::{Letter, Scope};
 use crate::event::Event;
 use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::privacy::Privacy;
+use crate::provider::api::Row;
 use crate::provider::{Fault, Reply, Sink};
 use crate::settings::Source;
-use crate::verify;
+use crate::verify::{self, Verification};
 
 /// What a letter turns out to hold.
 #[derive(Debug, Default)]
@@ -25,6 +26,9 @@ pub(super) fn map(letter: &Letter, source: &Source, mode: Mode) -> Result<Mapped
     if let Some(code) = letter.refused_event() {
         return Ok(Mapped { records: Vec::new(), faults: vec![code] });
     }
+    if let Some((stream, text)) = letter.fetched() {
+        return map_fetched(letter, source, mode, &stream, &text);
+    }
     let request = letter.request();
     let verified = match verify::accept_again(&request, letter.proof(), &*source.provider, &source.doors) {
         Ok(verified) => verified,
@@ -37,17 +41,34 @@ pub(super) fn map(letter: &Letter, source: &Source, mode: Mode) -> Result<Mapped
         scheme: &proof.scheme,
         raw_id: letter.raw_id().to_owned(),
     };
-    let reception = Reception {
-        provider: source.info.name,
-        source_name: &source.name,
-        received_at: letter.received_at,
-        ingest: &ingest,
-    };
-    let mut writer = Writer { reception, privacy: &source.privacy, mode, mapped: Ok(Mapped::default()) };
+    let mut writer = Writer::new(letter, source, mode, &ingest);
     match letter.scope() {
         Scope::Request => source.provider.normalize(&verified, &mut writer),
         Scope::Record => source.provider.normalize_row(&verified, &mut writer),
     }
+    writer.mapped
+}
+
+/// Maps what the provider's API told, as its row would be mapped today. An answer that was none of this API has no rows.
+fn map_fetched(
+    letter: &Letter,
+    source: &Source,
+    mode: Mode,
+    stream: &str,
+    text: &str,
+) -> Result<Mapped, serde_json::Error> {
+    let fails = |code| Ok(Mapped { records: Vec::new(), faults: vec![code] });
+    if letter.scope() == Scope::Request {
+        return fails("not_understood");
+    }
+    let Some(api) = &source.api else { return fails("no_credentials") };
+    let Some(stream) = source.info.streams.iter().find(|known| known.name == stream) else {
+        return fails("unknown_stream");
+    };
+    let raw_id = letter.raw_id().to_owned();
+    let ingest = Ingest { via: "replay", verification: Verification::Api.as_str(), scheme: api.scheme(), raw_id };
+    let mut writer = Writer::new(letter, source, mode, &ingest);
+    api.map(&Row { stream: stream.name, text, account_id: source.account_id.as_deref() }, &mut writer);
     writer.mapped
 }
 
@@ -57,6 +78,18 @@ struct Writer<'w> {
     privacy: &'w Privacy,
     mode: Mode,
     mapped: Result<Mapped, serde_json::Error>,
+}
+
+impl<'w> Writer<'w> {
+    fn new(letter: &Letter, source: &'w Source, mode: Mode, ingest: &'w Ingest<'w>) -> Self {
+        let reception = Reception {
+            provider: source.info.name,
+            source_name: &source.name,
+            received_at: letter.received_at,
+            ingest,
+        };
+        Self { reception, privacy: &source.privacy, mode, mapped: Ok(Mapped::default()) }
+    }
 }
 
 impl<'r> Sink<'r> for Writer<'_> {

@@ -14,7 +14,7 @@ use crate::provider::{Fault, Normalized, ProviderInfo};
 use crate::providers::{self, PROVIDERS};
 use crate::publish::{dead_letter, raw};
 use crate::request::{Method, RawRequest};
-use crate::verify::{self, Verified};
+use crate::verify::{self, Proof, Verified};
 
 const SECRET: &str = "replay-secret-replay-secret";
 const ACCOUNT: &str = "abcd1234";
@@ -268,4 +268,49 @@ fn a_range_is_one_of_reception_and_ends_before_its_end() {
     assert!(covers(time("2026-02-03T12:14:26.103Z"), time("2026-02-03T12:14:26.104Z"), None));
     assert!(!covers(time("2026-02-03T12:14:26.104Z"), None, None));
     assert!(!covers(None, time("2026-02-03T12:14:26.103Z"), None));
+}
+
+/// A source that may ask Webex's API.
+fn asking() -> Arc<Source> {
+    let keys = "client_id = \"C0123\"\nclient_secret = \"env:SECRET\"\nrefresh_token = \"env:SECRET\"";
+    source(providers::find("webex").unwrap(), keys)
+}
+
+/// The letter of a row, as a comparison writes it.
+fn letter_of_row(source: &Source, row: &str, stream: &str) -> Vec<u8> {
+    let fault = Fault { record: Some(row.into()), ..unknown_shape() };
+    let query = format!("stream={stream}&endTime=2026-02-03T10%3A00%3A00.000Z");
+    let request = RawRequest::new(Method::Get, "/v1/partners/cdrsbyorg", now()).with_query(&query);
+    let proof = Proof::of_api("webex-oauth", None);
+    dead_letter::of_row(&fault, &request, &proof, RAW_ID, &source.name, source.info.name).unwrap().value
+}
+
+#[test]
+fn a_row_that_was_fetched_is_mapped_as_the_api_maps_it() {
+    let row = r#"{"Report ID":"r-1","Org UUID":"1a2b3c4d-0000-4111-8222-5e6f70809010"}"#;
+    let mapped = replayed(&asking(), &letter_of_row(&asking(), row, "cdr"));
+    assert_eq!((mapped.records.len(), mapped.faults.len()), (1, 0));
+    let event: Value = serde_json::from_slice(&mapped.records[0].value).unwrap();
+    assert_eq!(mapped.records[0].key, "webex:1a2b3c4d-0000-4111-8222-5e6f70809010:r-1");
+    let ingest = &event["ingest"];
+    assert_eq!((&ingest["via"], &ingest["verification"]), (&"replay".into(), &"api".into()));
+    assert_eq!((&event["product"], &ingest["raw_id"]), (&"cdr_records".into(), &RAW_ID.into()));
+    let feed = replayed(&asking(), &letter_of_row(&asking(), row, "cdr_feed"));
+    let event: Value = serde_json::from_slice(&feed.records[0].value).unwrap();
+    assert_eq!((&event["product"], &feed.records[0].key), (&"cdr_feed".into(), &mapped.records[0].key));
+}
+
+#[test]
+fn a_row_that_can_not_be_mapped_is_told_as_failing() {
+    let row = r#"{"Report ID":"r-1"}"#;
+    let without = source(providers::find("webex").unwrap(), "");
+    for (source, stream, code) in [
+        (asking(), "cdr", "missing_account"),
+        (asking(), "voice-call", "unknown_stream"),
+        (asking(), "", "unknown_stream"),
+        (without, "cdr", "no_credentials"),
+    ] {
+        let mapped = replayed(&source, &letter_of_row(&source, row, stream));
+        assert_eq!((mapped.records.len(), mapped.faults), (0, vec![code]), "{stream}");
+    }
 }

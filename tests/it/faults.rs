@@ -493,3 +493,23 @@ async fn an_audit_that_finds_something_has_all_rows_of_that_hour_asked_for() {
     assert_eq!(compared.audit_mismatches, 1);
     assert!(compared.windows.iter().all(|(_, end)| end_of(end) == "complete"), "{:?}", compared.windows);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_asked_at_once_the_next_time() {
+    let ground = Ground::start().await;
+    let regions = "[manners]\nregions = \"two\"\n";
+    let double = TestDouble::start("webex", World { facts_per_hour: 20, ..world() }, regions);
+    double.turn_clock(3600);
+    let mut side = ground.side(&double, &format!("region_urls = [\"{}\"]\n", double.bases.second));
+    // The counts are asked of both hosts. Records begin at the first one, which sends us to the second for one customer.
+    let compared = side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert!(compared.windows.iter().all(|(_, end)| end_of(end) == "complete"), "{:?}", compared.windows);
+    assert!(is(side.outcomes("elsewhere"), 1.0), "the second hour is asked at the right host");
+    assert_eq!((compared.regions.len(), keys(&ground)), (1, facts(&double, false).await));
+    let (_, host) = compared.regions.first_key_value().unwrap();
+    assert_eq!(host.trim_end_matches('/'), double.bases.second);
+    side.regions = compared.regions;
+    side.options.audit_cells = 9;
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert!(is(side.outcomes("elsewhere"), 1.0), "a later comparison knows it too");
+}

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use trunkline::event::time::Time;
+use trunkline::provider::simulate::{Credentials, Encoding, Signing};
+use trunkline::providers;
 
-use crate::harness::double::{TestDouble, world};
+use crate::harness::double::{self, TestDouble, world};
 use crate::harness::program::{Finished, Place};
+use crate::harness::webhook::Webhook;
 use crate::harness::{CALL_RECORD, DEAD_LETTER, STATE, TestApp, schema, value_of};
 
 const WHOLE: [&str; 4] = ["--from", "2026-02-03T10:00:00Z", "--to", "2026-02-03T13:00:00Z"];
@@ -156,18 +160,56 @@ async fn without_a_comparison_every_row_is_published_under_its_own_id() {
     assert_eq!((keys(&app), app.records(CALL_RECORD).len()), (before.clone(), before.len() * 2));
 }
 
+/// The rows that the double lists of its first customer in the first hour.
+async fn listed(double: &TestDouble) -> Vec<Value> {
+    let org = double.credential("org_id");
+    let target = format!(
+        "/v1/partners/cdrsbyorg?orgId={org}&startTime=2026-02-03T10:00:00.000Z&endTime=2026-02-03T10:59:59.999Z"
+    );
+    let answer = double::json(double.get(&target).send().await.unwrap()).await;
+    answer["items"].as_array().unwrap().clone()
+}
+
+/// A webhook with records.
+fn webhook(records: &[&Value]) -> Webhook {
+    let (info, body) = (providers::find("webex").unwrap(), json!({"items": records}).to_string());
+    let credentials = Credentials::new("", "secret");
+    let signing = Signing { credentials: &credentials, url: "", now: Time::now(), encoding: Encoding::Json };
+    let signed = (info.simulations[0].sign)(&signing, body.into_bytes());
+    let headers = signed.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Webhook { method: "POST", path: "/webhooks/webex-partner".to_owned(), headers, body: signed.body }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_feed_for_billing_leaves_out_is_published_only_when_that_is_asked_for() {
-    let app = TestApp::start().await;
+async fn with_the_feed_for_billing_rows_of_users_that_webhooks_tell_of_are_published() {
+    let app = TestApp::start_with(
+        "[[sources]]\nname = \"webex-partner\"\nprovider = \"webex\"\nsignature_secrets = [\"secret\"]\n",
+    )
+    .await;
     let double = double("");
     let place = place(&app, &double, "feed = \"billing\"\n");
-    let withheld = reconcile(&place, &FIRST_HOUR).await;
-    let totals = summary(&withheld)["totals"].clone();
-    assert_eq!((withheld.code, &totals["published"], app.records(CALL_RECORD).len()), (Some(4), &json!(0), 0));
-    assert!(totals["withheld"] == totals["missing"] && totals["missing"].as_u64().unwrap() > 50, "{withheld:?}");
+    let rows = listed(&double).await;
+    let user = |row: &Value| row["User UUID"].as_str().unwrap().to_owned();
+    let of_one = rows.iter().filter(|row| user(row) == user(&rows[0])).count() as u64;
+    assert!(of_one > 1 && of_one < rows.len() as u64, "{rows:?}");
+    assert_eq!(app.send(&webhook(&[&rows[0]])).await.status, 200);
+    let told = reconcile(&place, &FIRST_HOUR[..4]).await;
+    assert!(told.code == Some(4) && told.stdout.contains("withheld, billing_feed: of users"), "{told:?}");
+    assert_eq!(app.records(CALL_RECORD).len() as u64, of_one);
+    let known = json!(user(&rows[0]));
+    assert!(app.records(CALL_RECORD).iter().all(|record| value_of(record)["user"]["id"] == known));
+    let again = reconcile(&place, &FIRST_HOUR).await;
+    let totals = summary(&again)["totals"].clone();
+    assert_eq!(
+        (&totals["held"], &totals["published"]),
+        (&json!(of_one), &json!(0)),
+        "what was fetched tells of nobody"
+    );
+    assert_eq!(totals["withheld"], totals["missing"]);
     let asked_for = reconcile(&place, &[&FIRST_HOUR[..], &["--publish-missing", "--restart"]].concat()).await;
     let totals = summary(&asked_for)["totals"].clone();
     assert_eq!((asked_for.code, &totals["published"]), (Some(0), &totals["missing"]), "{asked_for:?}");
+    assert!(totals["missing"].as_u64().unwrap() > 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]

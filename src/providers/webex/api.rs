@@ -8,15 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::fields::{Field, Fields};
 use super::record::{self, Surroundings};
 use super::{Section, SourceOptions, ids};
 use crate::event::country;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
-use crate::json::{JsonText, Text};
+use crate::json::Text;
 use crate::provider::api::{Access, Answer, Api, Pace, Question, Request, Row, StreamInfo, Talk, Verdict};
 use crate::provider::{Fault, Sink};
 
@@ -24,6 +22,7 @@ mod body;
 mod check;
 mod counts;
 mod headers;
+mod held;
 mod hosts;
 mod judge;
 mod keys;
@@ -33,6 +32,7 @@ mod route;
 mod rows;
 mod words;
 
+use held::HeldEvent;
 use hosts::Hosts;
 use requests::{CDR, CDR_FEED, CDR_STREAM};
 
@@ -168,31 +168,22 @@ impl Api for WebexApi {
         self.is_billing
     }
 
+    fn user_of(&self, row: &Row<'_>) -> Option<String> {
+        Some(Fields::parse(row.text).ok()?.id(Field::UserUuid)?.into_owned())
+    }
+
+    fn user_told(&self, value: &[u8]) -> Option<String> {
+        HeldEvent::read(value)?.user_of_webhook()
+    }
+
     fn held_at(&self, value: &[u8]) -> Option<Time> {
-        let held: Held<'_> = serde_json::from_slice(value).ok()?;
-        let version = held.record_version.or(held.data.and_then(|data| data.record_version))?;
-        Time::parse_iso(&version)
+        Time::parse_iso(&HeldEvent::read(value)?.record_version?)
     }
 }
 
 /// How events tell by which way a record came.
 fn event_product(stream: &'static str) -> &'static str {
     if stream == CDR { "cdr_records" } else { stream }
-}
-
-/// A record of a topic: an event, or a CloudEvent with the event as its `data`.
-#[derive(Deserialize)]
-struct Held<'v> {
-    #[serde(borrow, default)]
-    record_version: Option<JsonText<'v>>,
-    #[serde(borrow, default)]
-    data: Option<HeldData<'v>>,
-}
-
-#[derive(Deserialize)]
-struct HeldData<'v> {
-    #[serde(borrow, default)]
-    record_version: Option<JsonText<'v>>,
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::reconcile::compare::digest::Digest;
 use crate::reconcile::cursor::{self, Cursor, CursorFault};
 use crate::reconcile::schedule::{Read, Reading, Schedule, Settled, Timing};
 use crate::reconcile::standing::{StreamState, SweepSums};
-use crate::reconcile::sweep::{CompareError, Comparing, Step};
+use crate::reconcile::sweep::{CompareError, Comparing, Regions, Step};
 use crate::reconcile::tools::Manner;
 use crate::reconcile::window::Window;
 use crate::telemetry::reconcile::StreamMetrics;
@@ -29,6 +29,8 @@ pub(super) struct Stream {
     info: &'static StreamInfo,
     schedule: Schedule,
     metrics: StreamMetrics,
+    /// Where the provider wants to be asked about accounts.
+    regions: Regions,
     /// Whether the last cursor could not be written.
     is_unwritten: bool,
     /// What was told last that is wrong.
@@ -50,8 +52,12 @@ impl Stream {
     ) -> Result<Self, CursorFault> {
         let (name, now) = (&desk.source_name, desk.now());
         let read = cursor.map(|value| Cursor::read(value, name, info.name)).transpose();
+        let mut regions = Regions::new();
         let schedule = match read {
-            Ok(Some(cursor)) => Schedule::resume(cursor.progress, timing, now),
+            Ok(Some(cursor)) => {
+                regions = cursor.region;
+                Schedule::resume(cursor.progress, timing, now)
+            }
             Ok(None) => Schedule::begin(timing, now),
             Err(fault @ CursorFault::Newer { .. }) => return Err(fault),
             Err(fault) => {
@@ -61,7 +67,7 @@ impl Stream {
         };
         let families = &desk.tools.shared().metrics().reconcile;
         let metrics = families.stream(name, info.name, StreamState::NAMES);
-        Ok(Self { info, schedule, metrics, is_unwritten: false, problem: None, not_before: None })
+        Ok(Self { info, schedule, metrics, regions, is_unwritten: false, problem: None, not_before: None })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -154,7 +160,7 @@ impl Stream {
         let windows: Vec<Window> = reads.keys().copied().collect();
         let known: BTreeMap<Time, Digest> = self.schedule.digests().collect();
         let comparing = desk.tools.comparing(self.info, &outlet, Manner::default());
-        let comparing = Comparing { known: Some(&known), ..comparing };
+        let comparing = Comparing { known: Some(&known), regions: &self.regions, ..comparing };
         let (name, metrics) = (self.info.name, &self.metrics);
         let mut tell = |step: Step<'_>| {
             let state = match step {
@@ -165,7 +171,8 @@ impl Stream {
             metrics.state(state.name());
             desk.show(name, |standing| standing.state = state);
         };
-        let compared = comparing.compare(&windows, &mut tell).await?;
+        let mut compared = comparing.compare(&windows, &mut tell).await?;
+        self.regions = std::mem::take(&mut compared.regions);
         let families = &desk.tools.shared().metrics().reconcile;
         families.scanned(compared.scanned_records, compared.scanned_for);
         self.metrics.audit_mismatches(compared.audit_mismatches);
@@ -254,7 +261,7 @@ impl Stream {
             stream: self.name().to_owned(),
             progress: self.schedule.progress().clone(),
             reports: Vec::new(),
-            region: BTreeMap::new(),
+            region: self.regions.clone(),
             instance: desk.instance.to_string(),
             written_at: desk.now(),
         }

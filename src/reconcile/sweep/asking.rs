@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use rand::seq::IteratorRandom as _;
+use url::Url;
 
 use super::state::State;
 use super::{CompareError, Comparing, Step};
@@ -35,6 +36,7 @@ struct Collector<'c> {
     asked_from: Time,
     counts: Vec<(String, u64)>,
     answers: u64,
+    moved: Option<Url>,
 }
 
 impl Found for Collector<'_> {
@@ -44,6 +46,10 @@ impl Found for Collector<'_> {
 
     fn row(&mut self, json: &str) {
         self.rows.push(json);
+    }
+
+    fn moved(&mut self, host: &Url) {
+        self.moved = Some(host.clone());
     }
 }
 
@@ -73,7 +79,7 @@ impl Comparing<'_> {
         let windows: Vec<Window> = state.windows.values().map(|(window, _)| *window).collect();
         for (index, window) in windows.iter().enumerate() {
             tell(Step::Asked { windows: index, of: windows.len() });
-            let question = Question::Counts(self.asked(*window, None));
+            let question = Question::Counts(self.asked(state, *window, None));
             let (answered, counts) = self.ask(state, &question, None).await;
             if let Answered::Stopped(error) = answered {
                 state.stopped = Some(error);
@@ -117,7 +123,7 @@ impl Comparing<'_> {
             else {
                 continue;
             };
-            let question = Question::Rows(self.asked(window, Some(account)));
+            let question = Question::Rows(self.asked(state, window, Some(account)));
             match self.ask(state, &question, Some(cell)).await.0 {
                 Answered::Whole => state.cells.list(cell),
                 Answered::Stopped(CompareError::Misconfigured { word, mend }) if !OF_THE_SOURCE.contains(&word) => {
@@ -164,7 +170,7 @@ impl Comparing<'_> {
         let mut done = 0;
         while let Some(window) = left.pop() {
             tell(Step::Asked { windows: done, of: windows.len() });
-            let question = Question::Rows(self.asked(window.widened_s(self.stream.margin_s), None));
+            let question = Question::Rows(self.asked(state, window.widened_s(self.stream.margin_s), None));
             let (answered, _) = self.ask(state, &question, None).await;
             if let Answered::Stopped(error) = answered {
                 state.stopped = Some(error);
@@ -183,8 +189,10 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    fn asked(&self, window: Window, account: Option<String>) -> Asked {
-        Asked { stream: self.stream.name, from: window.from(), to: window.to(), account, region: None }
+    fn asked(&self, state: &State, window: Window, account: Option<String>) -> Asked {
+        let of_account = account.as_ref().and_then(|account| state.regions.get(account));
+        let region = of_account.or_else(|| state.regions.get("")).and_then(|url| Url::parse(url).ok());
+        Asked { stream: self.stream.name, from: window.from(), to: window.to(), account, region }
     }
 
     async fn ask(
@@ -193,14 +201,18 @@ impl Comparing<'_> {
         question: &Question,
         cell: Option<CellNumber>,
     ) -> (Answered, Vec<(String, u64)>) {
-        let asked_from = match question {
-            Question::Counts(asked) | Question::Rows(asked) | Question::Check(asked) => asked.from,
+        let asked = match question {
+            Question::Counts(asked) | Question::Rows(asked) | Question::Check(asked) => asked,
         };
-        let asked_from = asked_from.plus_s(i64::from(self.stream.margin_s));
-        let mut collector = Collector { rows: &mut state.rows, cell, asked_from, counts: Vec::new(), answers: 0 };
+        let asked_from = asked.from.plus_s(i64::from(self.stream.margin_s));
+        let mut collector =
+            Collector { rows: &mut state.rows, cell, asked_from, counts: Vec::new(), answers: 0, moved: None };
         let ended = self.line.ask(question, &mut collector).await;
-        let Collector { counts, answers, .. } = collector;
+        let Collector { counts, answers, moved, .. } = collector;
         state.requests += answers;
+        if let Some(host) = moved {
+            state.regions.insert(asked.account.clone().unwrap_or_default(), host.to_string());
+        }
         let answered = match ended {
             Ended::Throttled(wait) => Answered::Stopped(CompareError::Throttled(wait.as_secs())),
             Ended::Said(Ending::Failed(Verdict::Misconfigured { word, mend })) => {

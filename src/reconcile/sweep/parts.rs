@@ -28,12 +28,12 @@ struct Batch {
 }
 
 /// A part of the rows, ready to be looked for.
-struct Part {
-    sought: Sought,
+pub(super) struct Part {
+    pub(super) sought: Sought,
     /// Rows that can not be mapped.
     unreadable: HashSet<u32>,
-    first: Place,
-    end: Place,
+    pub(super) first: Place,
+    pub(super) end: Place,
 }
 
 impl Comparing<'_> {
@@ -52,10 +52,7 @@ impl Comparing<'_> {
                 part.sought = self.look_for(part.sought, state).await?;
             }
             first = part.end;
-            if self.withholds {
-                let waiting: Vec<_> = part.sought.rows().filter(|row| row.is_waiting()).map(|row| row.print).collect();
-                waiting.into_iter().for_each(|print| part.sought.withhold(print));
-            }
+            self.withhold(state, &mut part).await?;
             self.publish(state, &mut part, tell).await?;
             self.settle(state, &part);
         }

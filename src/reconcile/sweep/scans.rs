@@ -54,7 +54,7 @@ impl Comparing<'_> {
         Ok(visitor.0)
     }
 
-    fn wanted(&self, start: Start) -> Asked {
+    pub(super) fn wanted(&self, start: Start) -> Asked {
         Asked { topics: self.topics(), key_prefix: self.prefix(), start }
     }
 
@@ -70,7 +70,7 @@ impl Comparing<'_> {
         topics
     }
 
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         format!("{}:", self.mapper.source.info.name)
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::asking::Answered;
-use super::{CompareError, Compared, Comparing};
+use super::users::Users;
+use super::{CompareError, Compared, Comparing, Regions};
 use crate::event::time::Time;
 use crate::reconcile::compare::cells::{CellNumber, Cells, TooManyCells};
 use crate::reconcile::compare::digest::Digest;
@@ -34,6 +35,9 @@ pub(super) struct State {
     pub(super) requests: u64,
     pub(super) scanned_records: u64,
     pub(super) scanned_for: Duration,
+    pub(super) regions: Regions,
+    /// Of whom webhooks have told, once that was looked for.
+    pub(super) users: Option<Users>,
     /// Why nothing more is asked. What was read until then is compared.
     pub(super) stopped: Option<CompareError>,
 }
@@ -129,6 +133,7 @@ impl State {
             scanned_for: self.scanned_for,
             unchanged: self.windows.iter().filter(|(_, (_, told))| told.is_unchanged).map(|(from, _)| *from).collect(),
             audit_mismatches,
+            regions: self.regions,
             cells: self.cells,
         }
     }

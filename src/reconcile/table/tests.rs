@@ -35,6 +35,7 @@ fn outcome<'o>(cells: &'o [CellOutcome<'o>], open: u64) -> StreamOutcome<'o> {
         scanned_records: 1_204_331,
         cells,
         is_dry_run: false,
+        withheld_because: "as the configuration says",
         tried_until: Some(time("2026-02-05T08:59:00Z")),
     }
 }
@@ -90,6 +91,8 @@ fn rare_columns_appear_when_they_are_not_all_0() {
         ["5", "0", "0", "2", "0", "0", "3", "2", "0", "4"]
     );
     assert_eq!(lines.len(), 6, "unreadable and withheld rows are told: {lines:#?}");
+    let told = "incomplete: 2 rows withheld, as the configuration says; --publish-missing publishes them";
+    assert_eq!(lines[5], told);
 }
 
 #[test]

@@ -19,8 +19,9 @@ use trunkline::reconcile::mapped::Mapper;
 use trunkline::reconcile::outlet::Outlet;
 use trunkline::reconcile::schedule::End;
 use trunkline::reconcile::sought::memory::Memory;
-use trunkline::reconcile::sweep::{CompareError, Compared, Comparing};
+use trunkline::reconcile::sweep::{CompareError, Compared, Comparing, Regions};
 use trunkline::reconcile::window::Window;
+use trunkline::settings::reconcile::PublishMissing;
 use trunkline::telemetry::metrics::Metrics;
 
 use super::double::TestDouble;
@@ -48,6 +49,7 @@ pub(crate) struct Side<'g> {
     waits: Arc<Mutex<Vec<Duration>>>,
     memory: Memory,
     pub(crate) options: SideOptions,
+    pub(crate) regions: Regions,
 }
 
 /// What tests vary of a comparison.
@@ -98,7 +100,16 @@ impl Ground {
             sleep,
         );
         let options = SideOptions { audit_cells: 0, max_work_bytes: 1 << 30 };
-        Side { ground: self, settings, line, metrics, waits, memory: Memory::new(16 << 20), options }
+        Side {
+            ground: self,
+            settings,
+            line,
+            metrics,
+            waits,
+            memory: Memory::new(16 << 20),
+            options,
+            regions: Regions::new(),
+        }
     }
 
     /// Everything that a topic holds.
@@ -142,10 +153,11 @@ impl Side<'_> {
             memory: &self.memory,
             work_dir: self.ground.folder.path(),
             max_work_bytes: self.options.max_work_bytes,
-            withholds: false,
+            publish_missing: PublishMissing::All,
             without_comparison: false,
             audit_cells: self.options.audit_cells,
             known: None,
+            regions: &self.regions,
         }
     }
 

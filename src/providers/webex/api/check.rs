@@ -21,10 +21,10 @@ impl Check {
 }
 
 impl Talk for Check {
-    fn next(&mut self, heard: Heard<'_>, _found: &mut dyn Found) -> Say {
+    fn next(&mut self, heard: Heard<'_>, found: &mut dyn Found) -> Say {
         match heard {
             Heard::Answer(_) => Say::Done(Ending::Whole),
-            Heard::Judged(verdict) if !self.route.turns(verdict) => Say::Done(ending_of(verdict)),
+            Heard::Judged(verdict) if !self.route.turns(verdict, found) => Say::Done(ending_of(verdict)),
             Heard::Begin | Heard::Judged(_) => Say::Send(self.route.lead(&self.request)),
         }
     }

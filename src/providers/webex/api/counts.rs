@@ -132,8 +132,8 @@ impl Counts {
     }
 
     /// The host to which we are sent may be one that would have been asked anyway.
-    fn judged(&mut self, verdict: &Verdict) -> Option<Ending> {
-        if !self.route.turns(verdict) {
+    fn judged(&mut self, verdict: &Verdict, found: &mut dyn Found) -> Option<Ending> {
+        if !self.route.turns(verdict, found) {
             return Some(ending_of(verdict));
         }
         self.walk = Walk::begin();
@@ -149,7 +149,7 @@ impl Talk for Counts {
         let ending = match heard {
             Heard::Begin => None,
             Heard::Answer(answer) => self.take(answer),
-            Heard::Judged(verdict) => self.judged(verdict),
+            Heard::Judged(verdict) => self.judged(verdict, found),
         };
         let Some(ending) = ending else { return Say::Send(self.request()) };
         self.rows.iter().for_each(|(organisation, rows)| found.count(organisation, *rows));

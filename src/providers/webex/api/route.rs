@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::hosts::{Hosts, is_same};
-use crate::provider::api::{Ending, Request, Verdict};
+use crate::provider::api::{Ending, Found, Request, Verdict};
 
 /// So often may one host send us to another. Hosts that send us round and round are the provider's fault.
 const MAX_REDIRECTIONS: u32 = 3;
@@ -31,12 +31,13 @@ impl Route {
         Request { elsewhere: self.elsewhere.clone(), ..request.clone() }
     }
 
-    /// Goes on elsewhere, if that is what a verdict says and it is not the end of patience.
-    pub(super) fn turns(&mut self, verdict: &Verdict) -> bool {
+    /// Goes on elsewhere, if that is what a verdict says and it is not the end of patience, and tells of it.
+    pub(super) fn turns(&mut self, verdict: &Verdict, found: &mut dyn Found) -> bool {
         match verdict {
             Verdict::Elsewhere(url) if self.redirections < MAX_REDIRECTIONS && self.hosts.accepts(url) => {
                 self.redirections += 1;
                 self.elsewhere = Some(url.clone());
+                found.moved(url);
                 true
             }
             _ => false,

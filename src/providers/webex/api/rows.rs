@@ -129,8 +129,8 @@ impl Rows {
         })
     }
 
-    fn judged(&mut self, verdict: &Verdict) -> Option<Ending> {
-        if self.route.turns(verdict) {
+    fn judged(&mut self, verdict: &Verdict, found: &mut dyn Found) -> Option<Ending> {
+        if self.route.turns(verdict, found) {
             return None;
         }
         let may_be_smaller = requests::a_page_of(&self.request).is_some() && self.a_page > LEAST_A_PAGE;
@@ -154,7 +154,7 @@ impl Talk for Rows {
         let ending = match heard {
             Heard::Begin => None,
             Heard::Answer(answer) => self.take(answer, found),
-            Heard::Judged(verdict) => self.judged(verdict),
+            Heard::Judged(verdict) => self.judged(verdict, found),
         };
         ending.map_or_else(|| Say::Send(self.route.lead(&self.request)), Say::Done)
     }

@@ -239,6 +239,27 @@ fn a_record_of_a_topic_is_placed_by_its_version_in_both_layouts() {
 }
 
 #[test]
+fn of_a_user_only_what_a_webhook_told_counts() {
+    let api = api_with("feed = \"billing\"");
+    let row = |text| Row { stream: CDR, text, account_id: None };
+    let of_row = |text| api.user_of(&row(text));
+    assert_eq!(of_row("{\"User UUID\":\"u-1\",\"x\":1}"), Some("u-1".to_owned()));
+    assert_eq!((of_row("{\"User\":\"somebody\"}"), of_row("7"), of_row("{\"User UUID\":\"NA\"}")), (None, None, None));
+    let event = |way: &str| json!({"user": {"id": "u-1"}, "ingest": {"verification": way}});
+    for (value, user) in [
+        (event("signature"), Some("u-1")),
+        (json!({"id": "x", "data": event("url_token")}), Some("u-1")),
+        (event("api"), None),
+        (json!({"id": "x", "data": event("api")}), None),
+        (json!({"user": {"id": "u-1"}}), None),
+        (json!({"user": {"name": "x"}, "ingest": {"verification": "signature"}}), None),
+    ] {
+        assert_eq!(api.user_told(value.to_string().as_bytes()).as_deref(), user, "{value}");
+    }
+    assert!(api.tells_of_more_users() && !api_with("").tells_of_more_users());
+}
+
+#[test]
 fn a_check_asks_once_for_what_the_stream_needs() {
     for (stream, path) in
         [(CDR, "/v1/partners/cdrcountbyorg"), (CDR_FEED, "/v1/cdr_feed"), (CDR_STREAM, "/v1/cdr_stream")]
