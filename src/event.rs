@@ -23,6 +23,7 @@ pub mod money;
 pub mod network;
 pub mod privacy;
 pub mod time;
+pub mod usage;
 mod words;
 
 use crate::json::{Members, Text};
@@ -33,6 +34,7 @@ use leftovers::Classes;
 use message::{InboundMessage, MessageStatus};
 use privacy::Privacy;
 use time::Time;
+use usage::UsageRecord;
 
 /// One normalised event, borrowing its text from the request it was made of.
 #[derive(Debug)]
@@ -121,6 +123,8 @@ pub enum Fact<'a> {
     CallEvent(Box<CallEvent<'a>>),
     /// A call detail record.
     CallRecord(Box<CallRecord<'a>>),
+    /// A row of accounting that is neither a message nor a call.
+    UsageRecord(Box<UsageRecord<'a>>),
 }
 
 /// What a mapping did not consume, with the marks that its mapping gives its members.
@@ -140,6 +144,7 @@ impl Fact<'_> {
             Self::InboundMessage(_) => Kind::InboundMessage,
             Self::CallEvent(_) => Kind::CallEvent,
             Self::CallRecord(_) => Kind::CallRecord,
+            Self::UsageRecord(_) => Kind::UsageRecord,
         }
     }
 
@@ -150,6 +155,7 @@ impl Fact<'_> {
             Self::InboundMessage(fact) => &fact.message_id,
             Self::CallEvent(fact) => &fact.call_id,
             Self::CallRecord(fact) => &fact.record_id,
+            Self::UsageRecord(fact) => &fact.usage_id,
         }
     }
 
@@ -158,6 +164,7 @@ impl Fact<'_> {
         match self {
             Self::MessageStatus(fact) => Some(fact.fact_hash()),
             Self::CallRecord(fact) => Some(fact.fact_hash()),
+            Self::UsageRecord(fact) => Some(fact.fact_hash()),
             Self::InboundMessage(_) | Self::CallEvent(_) => None,
         }
     }
@@ -171,6 +178,16 @@ impl Fact<'_> {
             Self::InboundMessage(fact) => compute(&Identity { id: &fact.message_id, x: "", y: "" }),
             Self::CallEvent(fact) => fact.with_identity(compute),
             Self::CallRecord(fact) => compute(&fact.identity()),
+            Self::UsageRecord(fact) => fact.with_identity(compute),
+        }
+    }
+
+    /// Under which name the leftovers stand, and that they are missing. The columns of a row of accounting are what it
+    /// tells, and not a rest.
+    fn leftovers_names(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::UsageRecord(_) => ("columns", "columns_truncated"),
+            _ => ("provider_data", "provider_data_truncated"),
         }
     }
 
@@ -187,6 +204,7 @@ impl Fact<'_> {
             Self::InboundMessage(fact) => fact.redact(privacy),
             Self::CallEvent(fact) => fact.redact(privacy),
             Self::CallRecord(fact) => fact.redact(privacy),
+            Self::UsageRecord(fact) => fact.redact(privacy),
         }
     }
 }

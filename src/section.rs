@@ -95,6 +95,11 @@ impl<'r> Section<'r> {
         Some(text)
     }
 
+    /// Another key has told what this one would: half of a pair that is not there is not missing.
+    pub fn is_told(&mut self, key: &'static str) {
+        self.given.push(key);
+    }
+
     /// Text that may be empty, or a default.
     pub fn text_or_empty(&mut self, key: &'static str, default: &str) -> String {
         let read = |section: &mut Self, key| {

@@ -177,16 +177,18 @@ impl Event<'_> {
             Fact::InboundMessage(fact) => append_members(&mut out, fact)?,
             Fact::CallEvent(fact) => append_members(&mut out, fact)?,
             Fact::CallRecord(fact) => append_members(&mut out, fact)?,
+            Fact::UsageRecord(fact) => append_members(&mut out, fact)?,
         }
         self.append_leftovers(&mut out, privacy);
         Ok(out)
     }
 
     fn append_leftovers(&self, out: &mut Vec<u8>, privacy: &Privacy) {
+        let (name, name_if_missing) = self.fact.leftovers_names();
         match leftovers::write(&self.leftovers.members, self.leftovers.classes, privacy) {
             Ok(None) => {}
-            Ok(Some(object)) => append_member(out, "provider_data", &object),
-            Err(leftovers::TooLarge) => append_member(out, "provider_data_truncated", b"true"),
+            Ok(Some(object)) => append_member(out, name, &object),
+            Err(leftovers::TooLarge) => append_member(out, name_if_missing, b"true"),
         }
     }
 }

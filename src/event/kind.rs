@@ -11,6 +11,8 @@ pub enum Kind {
     CallEvent,
     /// A call detail record.
     CallRecord,
+    /// A row of accounting that is neither a message nor a call.
+    UsageRecord,
 }
 
 /// Everything that depends on the kind alone.
@@ -96,6 +98,14 @@ static CALL_RECORD_TOPIC: TopicInfo = TopicInfo {
     summary: "call detail records",
 };
 
+static USAGE_RECORD_TOPIC: TopicInfo = TopicInfo {
+    suffix: "usage-record.v1",
+    partitions: 6,
+    cleanup: Cleanup::Delete { after_days: 90 },
+    max_message_bytes: None,
+    summary: "what was charged for and is no message or call",
+};
+
 /// Authentic requests that could not be understood.
 pub static DEAD_LETTER_TOPIC: TopicInfo = TopicInfo {
     suffix: "dead-letter.v1",
@@ -127,7 +137,7 @@ pub static STATE_TOPIC: TopicInfo = TopicInfo {
 pub static STATE_TOPICS: &[&TopicInfo] = &[&STATE_TOPIC];
 
 /// Every kind that exists, in the order in which people should meet them.
-pub static KINDS: [KindInfo; 4] = [
+pub static KINDS: [KindInfo; 5] = [
     KindInfo {
         kind: Kind::MessageStatus,
         name: "message_status",
@@ -167,6 +177,16 @@ pub static KINDS: [KindInfo; 4] = [
         topic: &CALL_RECORD_TOPIC,
         schema_file: "call-record/1.0.json",
         schema: include_str!("../../schemas/call-record/1.0.json"),
+    },
+    KindInfo {
+        kind: Kind::UsageRecord,
+        name: "usage_record",
+        id_name: "usage.record",
+        ce_type: "trunkline.usage.record.v1",
+        dataschema: "urn:trunkline:schemas/usage-record/1.0.json",
+        topic: &USAGE_RECORD_TOPIC,
+        schema_file: "usage-record/1.0.json",
+        schema: include_str!("../../schemas/usage-record/1.0.json"),
     },
 ];
 

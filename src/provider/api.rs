@@ -58,6 +58,9 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// What is published of its events as `ingest.scheme`.
     fn scheme(&self) -> &'static str;
 
+    /// Texts of messages are to be asked for too, since they are published.
+    fn want_texts(&mut self) {}
+
     /// Begins a conversation about a question.
     fn ask(&self, question: &Question) -> Box<dyn Talk>;
 

@@ -1,7 +1,7 @@
 //! Vonage: webhooks of the Messages and Voice APIs, signed with a JWT, and of the SMS API, signed by a parameter or not.
 //!
 //! One URL receives all of them, in both versions of the Messages API; which one it is shows in the shape alone. What
-//! each field means is told in `docs/providers/vonage.md`.
+//! each field means is told in `docs/providers/vonage.md`. What no webhook brought is asked of Vonage's Reports API.
 
 use crate::event::kind::Kind;
 use crate::request::{Head, Method};
@@ -10,6 +10,7 @@ use crate::verify::freshness::Freshness;
 use crate::verify::jwt::Hs256Keys;
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
+mod api;
 mod error_codes;
 mod inbound;
 mod messages;
@@ -42,7 +43,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     double: None,
     configure,
     simulations: simulate::SIMULATIONS,
-    streams: &[],
+    streams: api::STREAMS,
     proposals: &["message-status", "sms-dlr", "voice call"],
 };
 
@@ -65,7 +66,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
     };
     let sms_method = section.choice_or_first("sms_signature_method", sms::signature::METHODS);
     let sms_max_age_s = section.number_or("sms_timestamp_max_age_s", DEFAULT_WINDOW.max_age_s, 1..=31_536_000);
-    read_keys_of_other_products(section);
+    let api = api::configure(source, section);
     let proves = !source.signature_secrets.is_empty();
     let provider = Vonage {
         keys: Hs256Keys::new(&source.signature_secrets),
@@ -76,13 +77,7 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         sms_window: Freshness { max_age_s: sms_max_age_s, ..DEFAULT_WINDOW },
         region: source.region,
     };
-    Configured { provider: Box::new(provider), proves, signature_method: Some(sms_method.name()), api: None }
-}
-
-/// The keys of the Reports API are accepted and checked, so that a configuration may hold them already.
-fn read_keys_of_other_products(section: &mut Section<'_>) {
-    section.text("api_key");
-    section.secret("api_secret");
+    Configured { provider: Box::new(provider), proves, signature_method: Some(sms_method.name()), api }
 }
 
 impl Verifier for Vonage {
@@ -95,5 +90,9 @@ impl Verifier for Vonage {
 impl Provider for Vonage {
     fn normalize<'r>(&self, request: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
         webhook::normalize(request, self.region, out);
+    }
+
+    fn normalize_row<'r>(&self, row: &'r Verified<'r>, out: &mut dyn Sink<'r>) {
+        api::normalize_row(row, self.region, out);
     }
 }

@@ -318,18 +318,20 @@ fn source<'s>(settings: &'s Settings, name: &str) -> Result<&'s Arc<Source>, Com
     source.ok_or_else(|| CommandError::NoSource { name: name.to_owned(), known: known() })
 }
 
-/// The streams of the products that are asked for, else of those that are configured, else the provider's first.
+/// The streams of the products that are asked for, else of those that are configured, else those that webhooks tell of
+/// too. `all` is every product.
 pub(super) fn streams(source: &Source, asked: &[String]) -> Result<Vec<&'static StreamInfo>, CommandError> {
     let all = source.info.streams;
     let configured = source.reconcile.as_ref().and_then(|options| options.products.as_deref());
     let wanted = if asked.is_empty() { configured.unwrap_or_default() } else { asked };
     if wanted.is_empty() {
-        return Ok(all.iter().take(1).collect());
+        return Ok(all.iter().filter(|stream| !stream.primary).collect());
     }
     let mut streams: Vec<&'static StreamInfo> = Vec::new();
     for product in wanted {
-        let is_meant =
-            |stream: &&StreamInfo| [stream.product, stream.name].iter().any(|name| name.eq_ignore_ascii_case(product));
+        let is_meant = |stream: &&StreamInfo| {
+            [stream.product, stream.name, "all"].iter().any(|name| name.eq_ignore_ascii_case(product))
+        };
         let found: Vec<_> = all.iter().filter(is_meant).collect();
         if found.is_empty() {
             let known = all.iter().map(|stream| stream.product).collect::<Vec<_>>().join(", ");

@@ -16,6 +16,7 @@ pub(in crate::cli) fn of(event: &Value) -> String {
         "inbound_message" => inbound_message(event),
         "call_event" => call_event(event),
         "call_record" => call_record(event),
+        "usage_record" => usage_record(event),
         "dead_letter" => dead_letter(event),
         "raw" => raw(event),
         _ => Vec::new(),
@@ -68,6 +69,15 @@ fn call_record(event: &Value) -> Vec<String> {
     parts.extend(seconds(event, "/talk_ms").map(|talk| format!("talk {talk}")));
     parts.extend(price(event));
     parts.extend(text(event, "/record_id"));
+    parts
+}
+
+fn usage_record(event: &Value) -> Vec<String> {
+    let mut parts: Vec<String> = text(event, "/product").into_iter().collect();
+    parts.extend(text(event, "/status_raw"));
+    parts.extend((event.get("from").is_some() || event.get("to").is_some()).then(|| parties(event)));
+    parts.extend(price(event));
+    parts.extend(text(event, "/row_id"));
     parts
 }
 
@@ -138,5 +148,17 @@ mod tests {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains('\u{1b}') && !line.contains('\n'));
+    }
+
+    #[test]
+    fn a_usage_record_tells_its_parties_only_where_it_has_some() {
+        let mut record = json!({
+            "kind": "usage_record", "received_at": "2026-02-03T12:14:25Z", "provider": "vonage", "account_id": "demo",
+            "product": "verify-api", "status_raw": "SUCCESS", "row_id": "row-1",
+            "price": {"amount": "0.05", "currency": "EUR"}
+        });
+        assert!(of(&record).ends_with("verify-api  SUCCESS  0.05 EUR  row-1"), "{}", of(&record));
+        record["to"] = json!({"kind": "phone", "e164": "+447700900000"});
+        assert!(of(&record).contains("SUCCESS  ? -> +447700900000"), "{}", of(&record));
     }
 }

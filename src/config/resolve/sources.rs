@@ -11,7 +11,8 @@ use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
 use crate::config::{Secret, Source};
 use crate::event::country;
-use crate::event::privacy::Privacy;
+use crate::event::privacy::{Privacy, TextPolicy};
+use crate::provider::api::Api;
 use crate::provider::{ProviderInfo, SourceOptions};
 use crate::providers;
 use crate::section::Section;
@@ -70,7 +71,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         info: info?,
         signature_method: configured.signature_method,
         provider: configured.provider,
-        api: configured.api.map(Arc::from),
+        api: configured.api.map(|api| with_texts(api, &privacy)),
         doors,
         account_id,
         signature_secret: locks.secrets.first().map(|secret| secret.value.clone()),
@@ -82,6 +83,14 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         on_kafka_down,
         reconcile,
     })
+}
+
+/// What is not published is not asked for either.
+fn with_texts(mut api: Box<dyn Api>, privacy: &Privacy) -> Arc<dyn Api> {
+    if privacy.message_text != TextPolicy::Drop {
+        api.want_texts();
+    }
+    Arc::from(api)
 }
 
 /// What a source lets in by.

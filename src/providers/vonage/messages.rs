@@ -13,7 +13,7 @@ use crate::json::{Members, Text, number};
 
 mod party;
 
-pub(super) use party::Side;
+pub(super) use party::{Side, party};
 
 /// A Messages API body on its way to an event.
 pub(super) struct Body<'r> {
@@ -89,7 +89,8 @@ impl<'r> Body<'r> {
     }
 }
 
-fn channel_word(word: Text<'_>) -> Option<Channel> {
+/// A word for a channel, of webhooks or of reports.
+pub(super) fn channel_word(word: Text<'_>) -> Option<Channel> {
     let word = word.trim().to_ascii_lowercase();
     let known = match word.as_str() {
         "sms" => Channel::Sms,

@@ -6,7 +6,7 @@
 mod mapping;
 pub(super) mod signature;
 
-pub(super) use mapping::map;
+pub(super) use mapping::{cause, map};
 
 use crate::json::{Text, Value, string_of};
 use crate::request::RawRequest;

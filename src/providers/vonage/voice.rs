@@ -16,7 +16,9 @@ mod event;
 mod facts;
 mod record;
 
+pub(super) use ending::{outcome_of_sip, outcome_of_status};
 use facts::Facts;
+pub(super) use facts::{bare, direction};
 
 /// Parameters that hold JSON where the webhook comes by GET.
 const JSON_IN_PARAMETERS: [&str; 3] = ["dtmf", "speech", "payload"];

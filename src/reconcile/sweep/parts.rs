@@ -69,6 +69,8 @@ impl Comparing<'_> {
         'rows: while let Some((number, text, group)) = reading.next_row()? {
             let placed_at = self.placed_at(text).or(Some(group.asked_from));
             let at = placed_at.filter(|at| windows.values().any(|(window, _)| window.contains(*at)));
+            // Without a margin, all that is listed belongs to what was asked for, whatever its own time says.
+            let at = at.or_else(|| (self.stream.margin_s == 0).then_some(group.asked_from));
             let prints = self.mapper.prints(text);
             for (account, print) in &prints.events {
                 let cell = match (group.cell, at) {

@@ -2,6 +2,7 @@
 
 use super::Body;
 use crate::event::address::{Address, AddressRules};
+use crate::event::country;
 use crate::event::message::Channel;
 use crate::json::{Members, Text};
 
@@ -26,7 +27,7 @@ impl<'r> Body<'r> {
         }
         object
             .text_or_number("id")
-            .map(|id| Address::read(id, &AddressRules { user_ids: true, ..self.rules(Channel::Other, side) }))
+            .map(|id| Address::read(id, &AddressRules { user_ids: true, ..rules(Channel::Other, side, self.region) }))
     }
 
     /// A user of WhatsApp as `object` tells it: by the id under which the account knows him, else by his number.
@@ -36,25 +37,35 @@ impl<'r> Body<'r> {
         user.text("user_id").map(Address::user_id).or_else(number)
     }
 
-    fn rules(&self, channel: Channel, side: Side) -> AddressRules {
-        let is_service = channel == Channel::Viber && side == Side::Own;
-        AddressRules {
-            international_digits: matches!(
-                channel,
-                Channel::Sms | Channel::Mms | Channel::Rcs | Channel::Whatsapp | Channel::Viber
-            ),
-            // Letters are a name where the account chose them, and an id of a user anywhere else.
-            message_sender: side == Side::Own && channel != Channel::Whatsapp,
-            message_person: side == Side::Other || channel == Channel::Whatsapp,
-            // Viber shows a service by an id of its own, which may look like a number.
-            user_ids: channel == Channel::Messenger || is_service,
-            email: channel == Channel::Email,
-            call: false,
-            region: self.region,
-        }
-    }
-
     fn address(&self, text: Text<'r>, channel: Channel, side: Side) -> Address<'r> {
-        Address::read(text, &self.rules(channel, side))
+        party(text, channel, side, self.region)
+    }
+}
+
+/// Reads a party of a message by its side and channel.
+pub(in super::super) fn party(
+    text: Text<'_>,
+    channel: Channel,
+    side: Side,
+    region: Option<country::Id>,
+) -> Address<'_> {
+    Address::read(text, &rules(channel, side, region))
+}
+
+fn rules(channel: Channel, side: Side, region: Option<country::Id>) -> AddressRules {
+    let is_service = channel == Channel::Viber && side == Side::Own;
+    AddressRules {
+        international_digits: matches!(
+            channel,
+            Channel::Sms | Channel::Mms | Channel::Rcs | Channel::Whatsapp | Channel::Viber
+        ),
+        // Letters are a name where the account chose them, and an id of a user anywhere else.
+        message_sender: side == Side::Own && channel != Channel::Whatsapp,
+        message_person: side == Side::Other || channel == Channel::Whatsapp,
+        // Viber shows a service by an id of its own, which may look like a number.
+        user_ids: channel == Channel::Messenger || is_service,
+        email: channel == Channel::Email,
+        call: false,
+        region,
     }
 }

@@ -173,7 +173,7 @@ fn error<'r>(members: &Members<'r>) -> Option<MessageError<'r>> {
 }
 
 /// The catalogue of `err-code`. Source: Vonage, "SMS delivery error codes".
-fn cause(code: &str) -> Cause {
+pub(in super::super) fn cause(code: &str) -> Cause {
     let (category, permanent) = match code.trim().parse().unwrap_or(0_u16) {
         2 | 7 => (ErrorCategory::UnreachableTemporary, Some(false)),
         3 => (ErrorCategory::UnreachablePermanent, Some(true)),

@@ -81,7 +81,7 @@ fn outcome_of_detail(word: &str) -> Option<CallOutcome> {
 
 /// What a SIP response says of a call that was not taken (RFC 3261 section 21; RFC 3398 section 8 for those that a
 /// gateway makes of a Q.850 cause).
-fn outcome_of_sip(code: u16) -> Option<CallOutcome> {
+pub(in super::super) fn outcome_of_sip(code: u16) -> Option<CallOutcome> {
     Some(match code {
         486 | 600 => CallOutcome::Busy,
         487 => CallOutcome::Canceled,
@@ -94,7 +94,8 @@ fn outcome_of_sip(code: u16) -> Option<CallOutcome> {
     })
 }
 
-fn outcome_of_status(word: &str) -> Option<CallOutcome> {
+/// What a status of a leg that was not taken says.
+pub(in super::super) fn outcome_of_status(word: &str) -> Option<CallOutcome> {
     Some(match word {
         "busy" => CallOutcome::Busy,
         "cancelled" | "canceled" => CallOutcome::Canceled,

@@ -188,14 +188,16 @@ fn id<'r>(members: &Members<'r>, name: &'static str) -> Result<Option<Text<'r>>,
     }
 }
 
-fn bare(id: Text<'_>) -> Text<'_> {
+/// The id of a leg as webhooks and reports share it.
+pub(in super::super) fn bare(id: Text<'_>) -> Text<'_> {
     match id.bytes().any(|byte| byte == b'-' || byte.is_ascii_uppercase()) {
         true => id.replace('-', "").to_ascii_lowercase().into(),
         false => id,
     }
 }
 
-fn direction(members: &Members<'_>, unmapped: &mut Vec<&'static str>) -> Direction {
+/// The direction; a word that is none is told.
+pub(in super::super) fn direction(members: &Members<'_>, unmapped: &mut Vec<&'static str>) -> Direction {
     let mut is_told = false;
     let direction = members.read("direction", |word| {
         is_told = true;

@@ -1,0 +1,46 @@
+//! Which columns tell something of people.
+
+use crate::event::leftovers::{Class, Classes, Names};
+
+/// The marks of all products' columns. What is not here is plain as long as nothing in it looks like a number.
+pub(super) static CLASSES: Classes = Classes {
+    marked: &[
+        ("from", Class::Number),
+        ("to", Class::Number),
+        ("number", Class::Number),
+        ("msisdn", Class::Number),
+        ("forced_from", Class::Number),
+        ("changed_from", Class::Number),
+        ("first_name", Class::Name),
+        ("last_name", Class::Name),
+        ("message_body", Class::Content),
+        ("udh", Class::Content),
+        ("id", Class::Plain),
+        ("account_id", Class::Plain),
+        ("message_id", Class::Plain),
+        ("call_id", Class::Plain),
+        ("leg_id", Class::Plain),
+        ("request_id", Class::Plain),
+        ("parent_request_id", Class::Plain),
+        ("conversation_id", Class::Plain),
+        ("correlation_id", Class::Plain),
+        ("trace_id", Class::Plain),
+        ("session_id", Class::Plain),
+        ("date_received", Class::Plain),
+        ("date_finalized", Class::Plain),
+        ("date_start", Class::Plain),
+        ("date_end", Class::Plain),
+        ("duration", Class::Plain),
+        ("latency", Class::Plain),
+        ("validity_period", Class::Plain),
+        ("tier_volume", Class::Plain),
+        ("price", Class::Plain),
+        ("total_price", Class::Plain),
+        ("estimated_price", Class::Plain),
+        ("size", Class::Plain),
+    ],
+    otherwise: Class::Plain,
+    names: Names::Exact,
+    hosts: &["nexmo.com", "vonage.com"],
+    international_digits: true,
+};
