@@ -1,6 +1,6 @@
 //! The keys of a source that its API needs.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::Section;
 use super::hosts::Hosts;
@@ -8,6 +8,7 @@ use super::requests::{ANALYTICS, API, FEED};
 use crate::event::id::is_id;
 use crate::json::Text;
 use crate::provider::api::{Access, OAuth};
+use crate::provider::host;
 use crate::providers::webex::ids;
 
 /// Where Webex itself has its APIs, for the United States.
@@ -64,6 +65,7 @@ fn access(section: &mut Section<'_>) -> Option<Access> {
         client_secret: client_secret?,
         refresh_token: Some(refresh_token?),
         default_lifetime: DEFAULT_LIFETIME,
+        spared: std::time::Duration::ZERO,
     }))
 }
 
@@ -95,66 +97,20 @@ fn check_application(section: &Section<'_>, given: [(&str, bool); 3]) {
 
 fn hosts(section: &mut Section<'_>) -> Option<Hosts> {
     // All are read before one of them may end it, so that all problems are told.
-    let api = base(section, "api_url", API_URL);
-    let analytics = base(section, "analytics_url", ANALYTICS_URL);
-    let feed = base(section, "feed_url", FEED_URL);
+    let api = host::base(section, "api_url", API_URL);
+    let analytics = host::base(section, "analytics_url", ANALYTICS_URL);
+    let feed = host::base(section, "feed_url", FEED_URL);
     let regions = regions(section);
     Some(Hosts::new(vec![(API, api?), (ANALYTICS, analytics?), (FEED, feed?)], regions?))
-}
-
-fn base(section: &mut Section<'_>, key: &'static str, default: &str) -> Option<Url> {
-    let text = section.text_or(key, default);
-    // The section tells what is no URL, and a user in one.
-    if section.has_problem(key) { None } else { host(section, key, &text, "") }
 }
 
 fn regions(section: &mut Section<'_>) -> Option<Vec<Url>> {
     let texts = section.list("region_urls");
     let urls: Vec<Option<Url>> = (1..)
         .zip(&texts)
-        .map(|(number, text)| host(section, "region_urls", text, &format!("number {number} of the list: ")))
+        .map(|(number, text)| host::named(section, "region_urls", text, &format!("number {number} of the list: ")))
         .collect();
     urls.into_iter().collect()
-}
-
-/// The host that a key names. The text is not repeated in a problem: it may hold a password.
-fn host(section: &Section<'_>, key: &str, text: &str, place: &str) -> Option<Url> {
-    match parsed(text) {
-        Ok(url) => {
-            if url.scheme() == "http" {
-                section.warning(key, format!("{place}is http: the token is sent as it is, on this machine"));
-            }
-            Some(url)
-        }
-        Err(fault) => {
-            section.problem(key, format!("{place}{fault}"));
-            None
-        }
-    }
-}
-
-fn parsed(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or("expected a URL such as \"https://analytics.webexapis.com\"")?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user's name or password; leave them out");
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("has something behind the host; leave out path and query");
-    }
-    if url.scheme() == "http" && !is_loopback(&url) {
-        return Err("is http, and would show the token to everybody on the way; use https");
-    }
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn organisation(section: &mut Section<'_>) -> Option<String> {
