@@ -28,6 +28,7 @@ mod exchange;
 mod fetch;
 mod origin;
 mod pace;
+mod quota;
 mod wait;
 
 use access::{Authorisation, Vault};
@@ -36,7 +37,8 @@ pub use exchange::{Client, ClientError, ClientSettings};
 use fetch::File;
 pub use fetch::{Fetching, Target};
 use pace::Paces;
-use wait::{LONGEST_ON_THE_SPOT, delays, told_wait};
+use quota::Quota;
+use wait::{LONGEST_ON_THE_SPOT, busy_wait, delays, told_wait};
 
 /// How much a conversation may say, however much there is left.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +101,7 @@ pub struct Line {
     client: Client,
     authorisation: Authorisation,
     paces: Paces,
+    quota: Quota,
     metrics: Arc<ApiMetrics>,
     sleep: Sleep,
     limits: Limits,
@@ -155,6 +158,7 @@ impl Line {
     ) -> Self {
         let authorisation = Authorisation::new(Arc::clone(&api), vault, Arc::clone(&metrics));
         let paces = Paces::new(api.paces(), Arc::clone(&sleep));
+        let quota = Quota::new(api.quota_reserve_percent());
         api.paces().iter().for_each(|pace| metrics.begin(pace.class));
         let source_name = source_name.to_owned();
         Self {
@@ -163,6 +167,7 @@ impl Line {
             client,
             authorisation,
             paces,
+            quota,
             metrics,
             sleep,
             limits: LIMITS,
@@ -222,6 +227,9 @@ impl Line {
 
     /// Makes one request until it is answered or nothing will come of it.
     async fn exchange(&self, request: &Request, mut file: Option<&mut File<'_>>) -> Exchanged {
+        if let Some(throttled) = self.wait_for_quota(request).await {
+            return throttled;
+        }
         let mut delays = delays();
         let mut tried = Tried::default();
         loop {
@@ -242,6 +250,18 @@ impl Line {
             tracing::debug!(source.name = %self.source_name, request.class, word, wait_ms = wait.as_millis(), "asking again");
             (self.sleep)(wait).await;
         }
+    }
+
+    /// Waits until the quota begins anew, where what is left of it is others'.
+    async fn wait_for_quota(&self, request: &Request) -> Option<Exchanged> {
+        let wait = self.quota.wait()?;
+        if wait > LONGEST_ON_THE_SPOT {
+            tracing::info!(source.name = %self.source_name, request.class, wait_s = wait.as_secs(), "the rest of the provider's quota is left to others");
+            return Some(Exchanged::Throttled(wait));
+        }
+        self.metrics.throttled(wait);
+        (self.sleep)(wait).await;
+        None
     }
 
     /// One try.
@@ -289,7 +309,10 @@ impl Line {
             Verdict::Throttled { otherwise } if may_repeat(request, &answer) => {
                 self.again(request, "throttled", Some(told_wait(&answer).unwrap_or(otherwise)))
             }
-            Verdict::Throttled { .. } => self.judged(request, Verdict::Again { word: "throttled" }),
+            Verdict::Busy if may_repeat(request, &answer) => {
+                self.again(request, "throttled", Some(told_wait(&answer).unwrap_or(busy_wait(tried.waited))))
+            }
+            Verdict::Throttled { .. } | Verdict::Busy => self.judged(request, Verdict::Again { word: "throttled" }),
             Verdict::Renew if tried.refused.is_none() && self.authorisation.is_renewable() => {
                 tried.refused = Some(credentials);
                 self.again(request, "unauthorized", Some(Duration::ZERO))
@@ -359,6 +382,7 @@ impl Line {
         let names = ["x-ratelimit-remaining", "ratelimit-remaining"];
         let told = names.iter().find_map(|name| answer.header(name)?.trim().parse().ok());
         told.into_iter().for_each(|remaining| self.metrics.quota(remaining));
+        self.quota.note(answer);
     }
 
     /// How far the provider's clock is ahead of ours, which stood at `at` when the answer had come. A long answer was

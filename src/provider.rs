@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 pub mod api;
 pub mod double;
+pub mod host;
 pub mod simulate;
 mod sink;
 

@@ -3,7 +3,6 @@
 //! Adding a provider means a folder here and one line in [`PROVIDERS`]. The configuration, the
 //! receiver, `trunkline send`, the conformance tests and the documentation checks find it there.
 
-mod base_url;
 pub mod telphin;
 pub mod vonage;
 pub mod webex;

@@ -293,10 +293,12 @@ fn read_tokens(answer: &Answer, oauth: &OAuth, refresh: Option<&SecretString>, n
     }
     let given: Given = answer.json().ok_or(Verdict::Again { word: "not_understood" })?;
     let after = |seconds: u64| now.plus_s(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let lifetime_s = given.expires_in.unwrap_or(oauth.default_lifetime.as_secs());
+    let spared_s = oauth.spared.as_secs().min(lifetime_s / 2);
     Ok(Tokens {
         access: given.access_token.into(),
         since: now,
-        until: after(given.expires_in.unwrap_or(oauth.default_lifetime.as_secs())),
+        until: after(lifetime_s - spared_s),
         refresh: given.refresh_token.map(Into::into).or_else(|| refresh.cloned()),
         refresh_until: given.refresh_token_expires_in.map(after),
         seed: seed_of(oauth),

@@ -14,11 +14,19 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 const TRIES: u32 = 6;
 
+const BUSY_FIRST: Duration = Duration::from_secs(2);
+const BUSY_LONGEST: Duration = Duration::from_secs(30);
+
 /// Waits before the second and each further try: any time up to a bound that doubles, so that many who failed together
 /// do not come back together.
 pub(super) fn delays() -> impl Iterator<Item = Duration> + Send {
     let bounds = (0..TRIES - 1).map(|tried| (FIRST * 2_u32.pow(tried)).min(LONGEST));
     bounds.map(|bound| bound.mul_f64(rand::rng().random_range(0.0..=1.0)))
+}
+
+/// The wait while something else that was asked of the account is under way: 2 s at first, doubled up to 30 s.
+pub(super) fn busy_wait(waited: u32) -> Duration {
+    (BUSY_FIRST * 2_u32.pow(waited.min(4))).min(BUSY_LONGEST)
 }
 
 /// What an answer says of how long to wait: seconds, or a date (RFC 9110 section 10.2.3).
@@ -57,6 +65,12 @@ mod tests {
         assert_eq!(wait_of(&[date]), None);
         assert_eq!(wait_of(&[("retry-after", "soon")]), None);
         assert_eq!(wait_of(&[("retry-after", "-3")]), None);
+    }
+
+    #[test]
+    fn waits_for_another_question_double_up_to_half_a_minute() {
+        let waits_s = [0, 1, 2, 3, 4, 5, 19].map(|waited| busy_wait(waited).as_secs());
+        assert_eq!(waits_s, [2, 4, 8, 16, 30, 30, 30]);
     }
 
     #[test]

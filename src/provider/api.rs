@@ -67,6 +67,17 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// What an answer means, before the conversation hears it.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict;
 
+    /// The share of the account's quota of requests that is left to others, in percent. Where less is left, nothing is
+    /// asked until the quota begins anew.
+    fn quota_reserve_percent(&self) -> u32 {
+        0
+    }
+
+    /// Further kinds of event whose records tell that webhooks told of a row: their keys are those of its events.
+    fn heard_in(&self) -> &'static [Kind] {
+        &[]
+    }
+
     /// The id by which the provider finds a request again, for the log.
     fn request_id<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
         answer.header("x-request-id")
@@ -136,6 +147,8 @@ pub struct OAuth {
     pub refresh_token: Option<SecretString>,
     /// How long a token is taken to last where the answer does not say.
     pub default_lifetime: Duration,
+    /// So much before its end a token is not used any more, if it lasts twice as long.
+    pub spared: Duration,
 }
 
 /// How often requests of a class may be made.
@@ -332,6 +345,8 @@ pub enum Verdict {
         /// How long to wait where the answer does not say.
         otherwise: Duration,
     },
+    /// Another question of the account is under way. It is asked again after pauses that grow.
+    Busy,
     /// The token is not accepted.
     Renew,
     /// It is to be asked at another host.
@@ -358,7 +373,7 @@ impl Verdict {
             Self::Fine => "ok",
             Self::Empty => "empty",
             Self::Again { word } | Self::Later { word, .. } | Self::Misconfigured { word, .. } => word,
-            Self::Throttled { .. } => "throttled",
+            Self::Throttled { .. } | Self::Busy => "throttled",
             Self::Renew => "unauthorized",
             Self::Elsewhere(_) => "elsewhere",
             Self::Narrower => "invalid",

@@ -2,7 +2,8 @@
 //!
 //! One webhook tells one step of one leg of a call. It is published as a call event; the end of a leg
 //! that counts as a call of its own is published as a provisional call record too. What each
-//! parameter means, and which ends count, is told in `docs/providers/telphin.md`.
+//! parameter means, and which ends count, is told in `docs/providers/telphin.md`. Calls of which no webhook came, and the
+//! last word on all others, are asked of Telphin's API.
 
 use crate::event::country;
 
@@ -12,6 +13,7 @@ use crate::request::{Head, Method};
 use crate::section::Section;
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
+mod api;
 mod event;
 mod form;
 mod outcome;
@@ -21,9 +23,6 @@ mod simulate;
 
 use event::Facts;
 use form::Form;
-
-/// Where Telphin itself offers its API; other operators of the platform have hosts of their own.
-const DEFAULT_API_URL: &str = "https://apiproxy.telphin.ru";
 
 /// What is known of Telphin.
 pub static INFO: ProviderInfo = ProviderInfo {
@@ -40,7 +39,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     double: None,
     configure,
     simulations: simulate::SIMULATIONS,
-    streams: &[],
+    streams: api::STREAMS,
     proposals: &["call"],
 };
 
@@ -55,16 +54,8 @@ fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Configured {
         let mend = "is missing; Telphin's webhooks do not name the account: give the id of the client".to_owned();
         section.problem("account_id", mend);
     }
-    // The keys of the API are accepted and checked, so that a configuration may hold them already.
-    section.text("client_id");
-    section.secret("client_secret");
-    section.text_or("api_url", DEFAULT_API_URL);
-    Configured {
-        provider: Box::new(Telphin { region: source.region }),
-        proves: false,
-        signature_method: None,
-        api: None,
-    }
+    let api = api::configure(source, section);
+    Configured { provider: Box::new(Telphin { region: source.region }), proves: false, signature_method: None, api }
 }
 
 impl Verifier for Telphin {

@@ -16,6 +16,7 @@ pub(super) fn oauth() -> Access {
         client_secret: "the-secret".into(),
         refresh_token: Some("first-refresh".into()),
         default_lifetime: Duration::from_secs(600),
+        spared: Duration::ZERO,
     })
 }
 

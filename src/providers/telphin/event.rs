@@ -195,7 +195,7 @@ fn kind_of(word: &str) -> Option<CallEventKind> {
     }
 }
 
-fn flow(word: &str) -> Option<Direction> {
+pub(super) fn flow(word: &str) -> Option<Direction> {
     match word {
         "in" => Some(Direction::Inbound),
         "out" => Some(Direction::Outbound),
@@ -226,7 +226,7 @@ pub(super) fn id_of(text: Text<'_>) -> Option<Text<'_>> {
     is_id.then_some(text).filter(|text| !text.trim().is_empty())
 }
 
-fn upper_case(text: Text<'_>) -> Text<'_> {
+pub(super) fn upper_case(text: Text<'_>) -> Text<'_> {
     match text.bytes().any(|byte| byte.is_ascii_lowercase()) {
         true => text.to_ascii_uppercase().into(),
         false => text,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Fault;
-use crate::json::{Members, Text, Value, tells_nothing};
+use crate::json::{Members, Text, Value, string_of, tells_nothing};
 use crate::request::{MAX_FIELDS, RawRequest};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -134,13 +134,16 @@ pub(super) fn word<'r, T>(members: &Members<'r>, name: &str, read: impl FnOnce(&
     members.read(name, |text| read(&text.trim().to_ascii_lowercase()))
 }
 
-/// Uses up every parameter that holds or names a link, so that none of them is published: Telphin's
+/// Uses up every parameter, or member of a call of the API, that holds or names a link, so that none of them is published: Telphin's
 /// links to recordings need no login and do not expire.
 pub(super) fn withhold_links(members: &Members<'_>) {
     for member in members.iter() {
         let name = member.name.to_ascii_lowercase();
         let names_link = ["url", "uri", "link", "href"].iter().any(|word| name.ends_with(word));
-        let holds_link = matches!(&member.value, Value::Field(text) if is_link(text));
+        let holds_link = match &member.value {
+            Value::Field(text) => is_link(text),
+            Value::Json(raw) => string_of(raw).is_some_and(|text| is_link(&text)),
+        };
         if names_link || holds_link {
             member.text();
         }

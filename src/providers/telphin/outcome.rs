@@ -50,7 +50,7 @@ fn of_missed(outcome: CallOutcome) -> CallOutcome {
     }
 }
 
-fn is_taken(outcome: CallOutcome) -> Option<bool> {
+pub(super) fn is_taken(outcome: CallOutcome) -> Option<bool> {
     match outcome {
         CallOutcome::Unknown => None,
         CallOutcome::Answered | CallOutcome::Voicemail => Some(true),

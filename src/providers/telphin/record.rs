@@ -113,7 +113,7 @@ fn user<'r>(
     ((user != CallUser::default()).then_some(user), site)
 }
 
-fn domain(extension: Text<'_>) -> Option<Text<'_>> {
+pub(super) fn domain(extension: Text<'_>) -> Option<Text<'_>> {
     let (_, domain) = extension.split_once('@')?;
     (!domain.is_empty()).then(|| domain.to_owned().into())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::state::State;
 use super::{CompareError, Comparing};
-use crate::event::kind::TopicInfo;
+use crate::event::kind::{Kind, TopicInfo};
 use crate::event::time::Time;
 use crate::provider::api::Api;
 use crate::publish::scan::{Asked, Ended, Outcome, ScannedRecord, Start, Visitor};
@@ -26,7 +26,7 @@ impl Comparing<'_> {
             tally: Tally::new(self.memory.lease()),
             is_full: false,
         };
-        let asked = self.wanted(Start::At(state.scan_from()));
+        let asked = self.wanted(self.topics(), Start::At(state.scan_from()));
         let ended = self.scanner.scan(asked, visitor).await.ok_or(CompareError::Stopping)?;
         let (visitor, outcome) = self.ended(ended, state)?;
         drop(outcome);
@@ -47,27 +47,26 @@ impl Comparing<'_> {
         let mut start = Start::At(state.scan_from());
         let mut visitor = Seeking(sought);
         for _ in 0..2 {
-            let ended = self.scanner.scan(self.wanted(start), visitor).await.ok_or(CompareError::Stopping)?;
+            let ended =
+                self.scanner.scan(self.wanted(self.heard_in(), start), visitor).await.ok_or(CompareError::Stopping)?;
             let (seen, outcome) = self.ended(ended, state)?;
             (visitor, start) = (seen, Start::Behind(outcome.ends));
         }
         Ok(visitor.0)
     }
 
-    pub(super) fn wanted(&self, start: Start) -> Asked {
-        Asked { topics: self.topics(), key_prefix: self.prefix(), start }
+    pub(super) fn wanted(&self, topics: Vec<&'static TopicInfo>, start: Start) -> Asked {
+        Asked { topics, key_prefix: self.prefix(), start }
     }
 
     /// The topics that rows of the stream would lie in.
     pub(super) fn topics(&self) -> Vec<&'static TopicInfo> {
-        let mut topics: Vec<&'static TopicInfo> = Vec::new();
-        for kind in self.stream.kinds {
-            let topic = kind.info().topic;
-            if !topics.iter().any(|known| known.suffix == topic.suffix) {
-                topics.push(topic);
-            }
-        }
-        topics
+        topics_of(self.stream.kinds)
+    }
+
+    /// Those and the topics that tell whether anything was heard of a row.
+    fn heard_in(&self) -> Vec<&'static TopicInfo> {
+        topics_of(self.stream.kinds.iter().chain(self.mapper.api.heard_in()))
     }
 
     pub(super) fn prefix(&self) -> String {
@@ -78,7 +77,10 @@ impl Comparing<'_> {
         let outcome = ended.outcome?;
         state.scanned_records += outcome.read;
         state.scanned_for += outcome.elapsed;
-        match outcome.beyond.first() {
+        // A topic in which nothing of a row would lie may be kept for a shorter time.
+        let topics = self.topics();
+        let holds_rows = |topic: &str| topics.iter().any(|known| known.suffix == topic);
+        match outcome.beyond.iter().find(|beyond| holds_rows(beyond.topic.suffix)) {
             Some(beyond) => {
                 let from = state.windows.keys().next().copied().unwrap_or_else(|| state.scan_from());
                 Err(CompareError::BeyondRetention { topic: beyond.topic.suffix, from })
@@ -86,6 +88,16 @@ impl Comparing<'_> {
             None => Ok((ended.visitor, outcome)),
         }
     }
+}
+
+fn topics_of<'k>(kinds: impl IntoIterator<Item = &'k Kind>) -> Vec<&'static TopicInfo> {
+    let mut topics: Vec<&'static TopicInfo> = Vec::new();
+    for topic in kinds.into_iter().map(|kind| kind.info().topic) {
+        if !topics.iter().any(|known| known.suffix == topic.suffix) {
+            topics.push(topic);
+        }
+    }
+    topics
 }
 
 impl State {

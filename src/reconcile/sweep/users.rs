@@ -82,7 +82,11 @@ impl Comparing<'_> {
     async fn note_users(&self, state: &mut State) -> Result<Users, CompareError> {
         let from = state.scan_from().min(Time::now().plus_s(-LATELY_S));
         let visitor = Noting { prefix: self.prefix(), api: Arc::clone(self.mapper.api), users: Users::default() };
-        let ended = self.scanner.scan(self.wanted(Start::At(from)), visitor).await.ok_or(CompareError::Stopping)?;
+        let ended = self
+            .scanner
+            .scan(self.wanted(self.topics(), Start::At(from)), visitor)
+            .await
+            .ok_or(CompareError::Stopping)?;
         state.scanned_records += ended.outcome?.read;
         Ok(ended.visitor.users)
     }

@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::provider::SourceOptions;
 use crate::provider::api::Access;
-use crate::providers::base_url;
+use crate::provider::host;
 use crate::section::Section;
 
 /// Where Vonage itself has its reports and their files.
@@ -30,7 +30,7 @@ pub(super) fn read(source: &SourceOptions, section: &mut Section<'_>) -> Keys {
     }
     let user = api_key.or_else(|| source.account_id.clone());
     let account_id = source.account_id.clone().or_else(|| user.clone());
-    let url = base_url::read(section, "api_url", API_URL);
+    let url = host::base(section, "api_url", API_URL);
     let access = user.zip(api_secret).map(|(user, secret)| Access::Basic { user, password: secret.value });
     Keys { access, account_id, url }
 }

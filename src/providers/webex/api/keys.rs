@@ -8,7 +8,7 @@ use super::requests::{ANALYTICS, API, FEED};
 use crate::event::id::is_id;
 use crate::json::Text;
 use crate::provider::api::{Access, OAuth};
-use crate::providers::base_url;
+use crate::provider::host;
 use crate::providers::webex::ids;
 
 /// Where Webex itself has its APIs, for the United States.
@@ -65,6 +65,7 @@ fn access(section: &mut Section<'_>) -> Option<Access> {
         client_secret: client_secret?,
         refresh_token: Some(refresh_token?),
         default_lifetime: DEFAULT_LIFETIME,
+        spared: std::time::Duration::ZERO,
     }))
 }
 
@@ -96,9 +97,9 @@ fn check_application(section: &Section<'_>, given: [(&str, bool); 3]) {
 
 fn hosts(section: &mut Section<'_>) -> Option<Hosts> {
     // All are read before one of them may end it, so that all problems are told.
-    let api = base_url::read(section, "api_url", API_URL);
-    let analytics = base_url::read(section, "analytics_url", ANALYTICS_URL);
-    let feed = base_url::read(section, "feed_url", FEED_URL);
+    let api = host::base(section, "api_url", API_URL);
+    let analytics = host::base(section, "analytics_url", ANALYTICS_URL);
+    let feed = host::base(section, "feed_url", FEED_URL);
     let regions = regions(section);
     Some(Hosts::new(vec![(API, api?), (ANALYTICS, analytics?), (FEED, feed?)], regions?))
 }
@@ -107,9 +108,7 @@ fn regions(section: &mut Section<'_>) -> Option<Vec<Url>> {
     let texts = section.list("region_urls");
     let urls: Vec<Option<Url>> = (1..)
         .zip(&texts)
-        .map(|(number, text)| {
-            base_url::checked(section, "region_urls", text, &format!("number {number} of the list: "))
-        })
+        .map(|(number, text)| host::named(section, "region_urls", text, &format!("number {number} of the list: ")))
         .collect();
     urls.into_iter().collect()
 }

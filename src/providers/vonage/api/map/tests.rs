@@ -1,6 +1,6 @@
 //! Rows as events, beside the webhooks of the same facts.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use crate::verify;
 const MESSAGE: &str = "aaaaaaaa-bbbb-cccc-dddd-0123456789ab";
 const LEG: &str = "AAAAAAAA-bbbb-cccc-dddd-0123456789ab";
 
-static SOURCE: LazyLock<Source> = LazyLock::new(|| {
+static SOURCE: LazyLock<Arc<Source>> = LazyLock::new(|| {
     let text = "[[sources]]\nname = \"v\"\nprovider = \"vonage\"\naccount_id = \"abcd1234\"\nverification = \"none\"\n\
                 api_secret = \"an-invented-secret\"\n";
     config::load_text("test", text, &config::Environment::new()).unwrap().settings.sources.remove(0)

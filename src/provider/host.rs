@@ -1,23 +1,26 @@
-//! Hosts of providers' APIs, as sources configure them: they are given credentials, so nothing is guessed.
+//! Hosts of a provider's API, as the configuration names them.
+//!
+//! A host that is named here is given credentials. So it has nothing behind it, nobody in front of it, and is reached
+//! by https, unless it is on this machine.
 
 use url::{Host, Url};
 
 use crate::section::Section;
 
-/// The host that a key names, or the default one. What is wrong with it is told.
-pub(crate) fn read(section: &mut Section<'_>, key: &'static str, default: &str) -> Option<Url> {
+/// The host that a key names, or a default one. Every fault of it is told.
+pub fn base(section: &mut Section<'_>, key: &'static str, default: &str) -> Option<Url> {
     let text = section.text_or(key, default);
     // The section tells what is no URL, and a user in one.
-    if section.has_problem(key) { None } else { checked(section, key, &text, "") }
+    if section.has_problem(key) { None } else { named(section, key, &text, "") }
 }
 
-/// The host that a text names, which stands at a place of a key. The text is not repeated in a problem: it may hold a
-/// password.
-pub(crate) fn checked(section: &Section<'_>, key: &str, text: &str, place: &str) -> Option<Url> {
+/// The host that a text of a key names; `place` says which one of several. The text is not repeated in a problem: it may
+/// hold a password.
+pub fn named(section: &Section<'_>, key: &str, text: &str, place: &str) -> Option<Url> {
     match parsed(text) {
         Ok(url) => {
             if url.scheme() == "http" {
-                section.warning(key, format!("{place}is http: credentials are sent as they are, on this machine"));
+                section.warning(key, format!("{place}is http: the token is sent as it is, on this machine"));
             }
             Some(url)
         }
@@ -38,12 +41,13 @@ fn parsed(text: &str) -> Result<Url, &'static str> {
         return Err("has something behind the host; leave out path and query");
     }
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err("is http, and would show the credentials to everybody on the way; use https");
+        return Err("is http, and would show the token to everybody on the way; use https");
     }
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL names this machine.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
