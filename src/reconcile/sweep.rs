@@ -173,6 +173,7 @@ impl Comparing<'_> {
             requests: 0,
             scanned_records: 0,
             regions: self.regions.clone(),
+            strange: None,
             users: None,
             stopped: None,
         };
@@ -183,6 +184,7 @@ impl Comparing<'_> {
         }
         let end = self.compare_rows(&mut state, Place::default(), tell).await?;
         self.ask_behind_audits(&mut state, end, tell).await?;
+        self.keep_strange(&state).await?;
         match state.stopped.take() {
             Some(error) => Err(error),
             None => Ok(state.finish(self.outlet.is_none())),

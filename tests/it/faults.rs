@@ -8,7 +8,7 @@ use trunkline::provider::double::world::World;
 
 use crate::harness::comparing::{Ground, Side, end_of, hours};
 use crate::harness::double::{TestDouble, world};
-use crate::harness::{CALL_RECORD, is};
+use crate::harness::{CALL_RECORD, DEAD_LETTER, is, schema, value_of};
 
 /// What is published of two hours of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -512,4 +512,24 @@ async fn a_region_is_asked_at_once_the_next_time() {
     side.options.audit_cells = 9;
     side.compare("cdr", &hours(0..2)).await.unwrap();
     assert!(is(side.outcomes("elsewhere"), 1.0), "a later comparison knows it too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_none_is_kept_once_an_hour() {
+    let ground = Ground::start().await;
+    let html = counts!("", "headers = { Content-Type = \"text/html\" }, body = \"<html>not here</html>\"");
+    let double = TestDouble::start("webex", world(), html);
+    let side = ground.side(&double, "");
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    let letters: Vec<_> = ground.records(DEAD_LETTER).iter().map(value_of).collect();
+    // The clock may go on to the next hour in between.
+    assert!((1..=2).contains(&letters.len()), "{letters:?}");
+    schema::assert_valid(&letters[0]);
+    let reason = &letters[0]["reason"];
+    assert_eq!((&reason["code"], &letters[0]["body"]), (&"not_understood".into(), &"<html>not here</html>".into()));
+    assert!(reason["message"].as_str().unwrap().starts_with("status 200, text/html, 21 bytes"), "{reason}");
+    let request = &letters[0]["request"];
+    assert_eq!(request["path"], "/v1/partners/cdrcountbyorg");
+    assert!(request["query"].as_str().unwrap().starts_with("stream=cdr&endTime="), "{request}");
 }

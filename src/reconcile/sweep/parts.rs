@@ -59,6 +59,13 @@ impl Comparing<'_> {
         Ok(first)
     }
 
+    /// Keeps an answer that is none as a dead letter, for whoever has to find out what it is.
+    pub(super) async fn keep_strange(&self, state: &State) -> Result<(), CompareError> {
+        let (Some((answer, fetched)), Some(outlet)) = (&state.strange, self.outlet) else { return Ok(()) };
+        outlet.publish(|| Ok(vec![(self.mapper.letter_of_answer(answer, fetched)?, fetched.at)])).await?;
+        Ok(())
+    }
+
     /// Gathers rows from one on, as far as memory goes.
     fn gather(&self, state: &mut State, first: Place) -> Result<Part, CompareError> {
         let mut gathering = Gathering::new(self.memory.lease());

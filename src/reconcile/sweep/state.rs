@@ -1,11 +1,14 @@
 //! A comparison under way: what is known of each window and cell so far.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::asking::Answered;
 use super::users::Users;
 use super::{CompareError, Compared, Comparing, Regions};
 use crate::event::time::Time;
+use crate::outbound::Fetched;
+use crate::provider::api::Answer;
 use crate::reconcile::compare::cells::{CellNumber, Cells};
 use crate::reconcile::compare::digest::Digest;
 use crate::reconcile::rows::Rows;
@@ -22,6 +25,9 @@ pub(super) struct Told {
     pub(super) is_answered: bool,
 }
 
+/// An answer that is none of this API, and where it came from.
+pub(super) type Strange = (Answer, Arc<Fetched>);
+
 /// A comparison under way.
 pub(super) struct State {
     pub(super) cells: Cells,
@@ -33,6 +39,8 @@ pub(super) struct State {
     pub(super) requests: u64,
     pub(super) scanned_records: u64,
     pub(super) regions: Regions,
+    /// The first answer that is none.
+    pub(super) strange: Option<Strange>,
     /// Of whom webhooks have told, once that was looked for.
     pub(super) users: Option<Users>,
     /// Why nothing more is asked. What was read until then is compared.
