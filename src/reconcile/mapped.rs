@@ -34,8 +34,10 @@ pub struct Mapper<'m> {
 pub struct Prints {
     /// Each event's account and print.
     pub events: Vec<(String, Print)>,
-    /// Codes of what can not be understood.
+    /// How much can not be understood.
     pub faults: usize,
+    /// Fields whose values are in no map.
+    pub unmapped: Vec<&'static str>,
 }
 
 impl Mapper<'_> {
@@ -119,7 +121,9 @@ impl<'r> Sink<'r> for Indexing {
         self.prints.faults += 1;
     }
 
-    fn unmapped(&mut self, _field: &'static str) {}
+    fn unmapped(&mut self, field: &'static str) {
+        self.prints.unmapped.push(field);
+    }
 
     fn reply(&mut self, _reply: Reply) {}
 
@@ -170,6 +174,7 @@ impl<'r> Sink<'r> for Writing<'_> {
         self.keep(dead_letter::of_row(&fault, &request, &proof, raw_id, &source.name, source.info.name));
     }
 
+    /// They are counted when the row has been published, since it may be written more than once.
     fn unmapped(&mut self, _field: &'static str) {}
 
     fn reply(&mut self, _reply: Reply) {}

@@ -172,11 +172,16 @@ impl Comparing<'_> {
         outlet.publish(again).await?;
         let mut published = 0;
         for (number, text, _) in &batch.rows {
-            for (_, print) in self.mapper.prints(text).events {
+            let prints = self.mapper.prints(text);
+            let before = published;
+            for (_, print) in prints.events {
                 if part.sought.get(print).is_some_and(|row| row.is_waiting() && row.number == *number) {
                     part.sought.publish(print);
                     published += 1;
                 }
+            }
+            if published > before {
+                prints.unmapped.iter().for_each(|field| outlet.metrics.unmapped(&outlet.source_metrics, field));
             }
         }
         Ok(published)
