@@ -1,5 +1,6 @@
 //! What a provider is: the trait that each one fills in, and what it is given and gives.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::event::country;
@@ -85,6 +86,26 @@ impl ProviderInfo {
     /// Finds a simulation by its name or a shorter one.
     pub fn simulation(&self, name: &str) -> Option<&'static Simulation> {
         self.simulations.iter().find(|known| known.name == name || known.aliases.contains(&name))
+    }
+
+    /// The streams of products, which go by the product's name or the stream's; the first stream, if nothing is said.
+    ///
+    /// # Errors
+    /// The first product that is none.
+    pub fn streams_of<'p>(&self, products: Option<&'p [String]>) -> Result<Vec<&'static StreamInfo>, &'p str> {
+        let Some(products) = products else { return Ok(self.streams.iter().take(1).collect()) };
+        let mut streams: Vec<&'static StreamInfo> = Vec::new();
+        for product in products {
+            let known = streams.len();
+            let goes_by = |name: &str| name.eq_ignore_ascii_case(product);
+            streams.extend(self.streams.iter().filter(|stream| goes_by(stream.product) || goes_by(stream.name)));
+            if streams.len() == known {
+                return Err(product);
+            }
+        }
+        let mut names = HashSet::new();
+        streams.retain(|stream| names.insert(stream.name));
+        Ok(streams)
     }
 
     /// The key under which a source of this provider names its secret.

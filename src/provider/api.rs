@@ -81,6 +81,11 @@ pub trait Api: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether rows name users, so that [`user_of`](Self::user_of) tells something.
+    fn names_users(&self) -> bool {
+        false
+    }
+
     /// The id of the user whose row it is, for APIs that tell of more users than webhooks do.
     fn user_of(&self, _row: &Row<'_>) -> Option<String> {
         None

@@ -381,22 +381,11 @@ fn source<'s>(settings: &'s Settings, name: &str) -> Result<&'s Source, CommandE
 
 /// The streams of the products that are asked for, else of those that are configured, else the provider's first.
 fn streams(source: &Source, asked: &[String]) -> Result<Vec<&'static StreamInfo>, CommandError> {
-    let all = source.info.streams;
     let configured = source.reconcile.as_ref().and_then(|options| options.products.as_deref());
-    let wanted = if asked.is_empty() { configured.unwrap_or_default() } else { asked };
-    if wanted.is_empty() {
-        return Ok(all.iter().take(1).collect());
-    }
-    let mut streams: Vec<&'static StreamInfo> = Vec::new();
-    for product in wanted {
-        let is_meant =
-            |stream: &&StreamInfo| [stream.product, stream.name].iter().any(|name| name.eq_ignore_ascii_case(product));
-        let found: Vec<_> = all.iter().filter(is_meant).collect();
-        if found.is_empty() {
-            let known = all.iter().map(|stream| stream.product).collect::<Vec<_>>().join(", ");
-            return Err(CommandError::NoStream { product: product.clone(), provider: source.info.title, known });
-        }
-        streams.extend(found);
-    }
-    Ok(streams)
+    let wanted = if asked.is_empty() { configured } else { Some(asked) };
+    let found = source.info.streams_of(wanted.filter(|products| !products.is_empty()));
+    found.map_err(|product| {
+        let known = source.info.streams.iter().map(|stream| stream.product).collect::<Vec<_>>().join(", ");
+        CommandError::NoStream { product: product.to_owned(), provider: source.info.title, known }
+    })
 }

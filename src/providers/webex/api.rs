@@ -168,6 +168,10 @@ impl Api for WebexApi {
         self.is_billing
     }
 
+    fn names_users(&self) -> bool {
+        true
+    }
+
     fn user_of(&self, row: &Row<'_>) -> Option<String> {
         Some(Fields::parse(row.text).ok()?.id(Field::UserUuid)?.into_owned())
     }
