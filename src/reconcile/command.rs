@@ -3,6 +3,8 @@
 //! It joins no group and writes no cursor. What it has done of its stretch is remembered under exactly its source, stream
 //! and times, so that the same command goes on after it was interrupted; one that has come to its end is begun anew.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
