@@ -83,6 +83,9 @@ pub struct Fetched {
 pub trait Findings: Found {
     /// What is found from now on is in this answer.
     fn fetched(&mut self, fetched: &Arc<Fetched>);
+
+    /// This was answered, once more after a minute too, and is no answer of this API.
+    fn not_understood(&mut self, _answer: &Answer, _fetched: &Arc<Fetched>) {}
 }
 
 /// How asking a question ended.
@@ -119,6 +122,8 @@ impl fmt::Debug for Line {
 enum Exchanged {
     /// The word is that of the answer by itself.
     Answered(Answer, Arc<Fetched>, &'static str),
+    /// It is no answer of this API, and the second one.
+    Strange(Answer, Arc<Fetched>),
     Judged(Verdict),
     Throttled(Duration),
 }
@@ -214,6 +219,10 @@ impl Line {
                     let next = talk.next(Heard::Answer(&answer), findings);
                     self.metrics.request(request.class, fault_in(&next).unwrap_or(word));
                     next
+                }
+                Exchanged::Strange(answer, fetched) => {
+                    findings.not_understood(&answer, &fetched);
+                    talk.next(Heard::Judged(&Verdict::NotUnderstood), findings)
                 }
                 Exchanged::Judged(verdict) => talk.next(Heard::Judged(&verdict), findings),
                 Exchanged::Throttled(wait) => return Ended::Throttled(wait),
@@ -321,6 +330,10 @@ impl Line {
             Verdict::NotUnderstood if request.verb == Verb::Get && !tried.misunderstood => {
                 tried.misunderstood = true;
                 self.again(request, "not_understood", Some(NOT_UNDERSTOOD_WAIT))
+            }
+            Verdict::NotUnderstood => {
+                self.metrics.request(request.class, Verdict::NotUnderstood.word());
+                Next::Done(Exchanged::Strange(answer, Arc::new(fetched)))
             }
             verdict => self.judged(request, verdict),
         }

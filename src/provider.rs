@@ -1,5 +1,6 @@
 //! What a provider is: the trait that each one fills in, and what it is given and gives.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::event::country;
@@ -86,6 +87,40 @@ impl ProviderInfo {
     /// Finds a simulation by its name or a shorter one.
     pub fn simulation(&self, name: &str) -> Option<&'static Simulation> {
         self.simulations.iter().find(|known| known.name == name || known.aliases.contains(&name))
+    }
+
+    /// What the provider can be asked for, in words.
+    pub fn products(&self) -> String {
+        let mut products: Vec<&str> = self.streams.iter().map(|stream| stream.product).collect();
+        products.dedup();
+        products.join(", ")
+    }
+
+    /// The streams of products, which go by the product's name or the stream's; `all` is every stream. If nothing is said,
+    /// those of which webhooks tell too.
+    ///
+    /// # Errors
+    /// The first product that is none.
+    pub fn streams_of<'p>(&self, products: Option<&'p [String]>) -> Result<Vec<&'static StreamInfo>, &'p str> {
+        let Some(products) = products else {
+            let is_usual = |stream: &&StreamInfo| !stream.primary && stream.includes.is_none();
+            return Ok(self.streams.iter().filter(is_usual).collect());
+        };
+        let mut streams: Vec<&'static StreamInfo> = Vec::new();
+        for product in products {
+            let known = streams.len();
+            let is_meant = |stream: &&StreamInfo| {
+                [stream.product, stream.name, "all"].iter().any(|name| name.eq_ignore_ascii_case(product))
+            };
+            streams.extend(self.streams.iter().filter(is_meant));
+            if streams.len() == known {
+                return Err(product);
+            }
+        }
+        let included: Vec<&str> = streams.iter().filter_map(|stream| stream.includes).collect();
+        let mut names = HashSet::new();
+        streams.retain(|stream| !included.contains(&stream.name) && names.insert(stream.name));
+        Ok(streams)
     }
 
     /// The key under which a source of this provider names its secret.

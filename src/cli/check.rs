@@ -8,17 +8,19 @@ use crate::http;
 use crate::publish::client::Unusable;
 use crate::publish::permits::{self, Verdict};
 use crate::publish::topics::{self, TopicState};
+use crate::reconcile::command::{Command, Options};
+use crate::settings::Settings;
 
 /// Check the configuration and print it resolved, secrets redacted
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   trunkline check --config trunkline.toml
-  trunkline check --config trunkline.toml --online   also ask the brokers about the topics
+  trunkline check --config trunkline.toml --online   also ask the brokers about the topics, and the providers' APIs
 
 Tells every problem at once, with file, key and how to mend it. Exit code 0 or 1.")]
 pub struct Check {
-    /// Also check brokers, topics and their settings
+    /// Also check brokers, topics and their settings, and ask each provider's API whether it may be asked
     #[arg(long)]
     online: bool,
 }
@@ -36,7 +38,10 @@ impl Check {
             output::line("\nThe configuration holds.");
             return Ok(ExitCode::SUCCESS);
         }
-        let problems = online_problems(&settings.kafka).await?;
+        let mut problems = online_problems(&settings.kafka).await?;
+        if problems.is_empty() {
+            problems.extend(problems_of_apis(settings).await);
+        }
         for problem in &problems {
             output::error(problem);
         }
@@ -76,6 +81,30 @@ async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>
         problems.extend(problem_of(state, settings.create_topics));
     }
     Ok(problems)
+}
+
+/// Asks each API that a source has credentials for. A token may be renewed for it, and is then kept, as it has to be.
+async fn problems_of_apis(settings: &Settings) -> Vec<String> {
+    let mut problems = Vec::new();
+    for source in settings.sources.iter().filter(|source| source.api.is_some()) {
+        let options = Options { dry_run: true, ..Options::default() };
+        match Command::start(settings, &source.name, options).await {
+            Ok(command) => problems.extend(problems_of_api(&source.name, &command).await),
+            Err(error) => problems.push(format!("{}: {error}", source.name)),
+        }
+    }
+    problems
+}
+
+async fn problems_of_api(source_name: &str, command: &Command) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (stream, answer) in command.try_access().await {
+        match answer {
+            Ok(()) => output::line(&format!("# {source_name}: the provider's API answers for {}", stream.name)),
+            Err(problem) => problems.push(format!("{source_name}: {}: {problem}", stream.name)),
+        }
+    }
+    problems
 }
 
 async fn blocking<T: Send + 'static>(

@@ -10,12 +10,14 @@ use crate::event::privacy::{HashKey, NamePolicy, NumberPolicy, Privacy, TextPoli
 use crate::section::Section;
 use crate::section::report::Report;
 
+mod compared;
 mod kafka;
 mod outbound;
 mod reconcile;
 mod server;
 mod sources;
 
+use compared::Comparisons;
 use kafka::kafka;
 use outbound::outbound;
 use reconcile::reconcile;
@@ -37,7 +39,8 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Settings {
     let dedup_window = dedup(root.section("dedup"));
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
     let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
-    let sources = sources(&mut root, &defaults).into_iter().map(Arc::new).collect();
+    let comparisons = Comparisons::new(!reconcile.state_keys.is_empty());
+    let sources = sources(&mut root, &defaults, comparisons).into_iter().map(Arc::new).collect();
     check_listeners(&root, server.listen, admin_listen);
     root.finish();
     Settings { server, admin_listen, kafka, spool, reconcile, outbound, dedup_window, sources }

@@ -54,6 +54,7 @@ impl Line {
                 self.metrics.request(request.class, word);
                 Fetching::Judged(Verdict::Empty)
             }
+            Exchanged::Strange(..) => Fetching::Judged(Verdict::NotUnderstood),
             Exchanged::Judged(verdict) => Fetching::Judged(verdict),
             Exchanged::Throttled(wait) => Fetching::Throttled(wait),
         }

@@ -28,6 +28,8 @@ pub struct StreamInfo {
     pub counted: bool,
     /// Whether no webhook tells the same.
     pub primary: bool,
+    /// Name of a stream whose rows are all among those of this one, so that both are never asked for.
+    pub includes: Option<&'static str>,
     /// The longest stretch of time that one request may ask for.
     pub widest_s: u32,
     /// What is asked for beyond each end of a window. None where the answer alone places a row.
@@ -98,6 +100,11 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// Seconds from one sweep to the next, unless the configuration says otherwise.
     fn sweeps_every_s(&self) -> u32 {
         3600
+    }
+
+    /// Whether rows name users, so that [`user_of`](Self::user_of) tells something.
+    fn names_users(&self) -> bool {
+        false
     }
 
     /// The id of the user whose row it is, for APIs that tell of more users than webhooks do.

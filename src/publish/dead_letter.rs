@@ -61,13 +61,47 @@ pub fn of_row(
     provider: &str,
 ) -> Result<Record, serde_json::Error> {
     let digest = hex::encode(Sha256::digest(fault.record.as_deref().unwrap_or_default()));
-    let identity = EventId::compute(provider, source_name, "dead.letter", &Identity { id: &digest, x: "", y: "" });
-    let id = Ulid::from_bytes(*identity.as_bytes()).to_string();
-    let mut letter = letter(fault, request, &id, source_name, provider);
-    letter.raw_id = Some(raw_id);
-    letter.proof = Some(proof);
-    let record = letter.into_record(&DEAD_LETTER_TOPIC, &id)?;
-    Ok(Record { identity: Some((identity, None)), ..record })
+    Kept { fault, request, proof, raw_id, source_name, provider }.known_by(&digest, "")
+}
+
+/// Makes the dead letter of an answer of a provider's API that is none: its body is that of `request`. There is one for
+/// each stream and hour, since an API that is broken answers everything so. `raw_id` is the id of the answer.
+///
+/// # Errors
+/// Only if it could not be written as JSON, which its types do not allow.
+pub fn of_answer(
+    fault: &Fault<'_>,
+    request: &RawRequest<'_>,
+    proof: &Proof,
+    raw_id: &str,
+    stream: &str,
+    (source_name, provider): (&str, &str),
+) -> Result<Record, serde_json::Error> {
+    let hour = request.received_at.unix_seconds().div_euclid(3600).to_string();
+    Kept { fault, request, proof, raw_id, source_name, provider }.known_by(stream, &hour)
+}
+
+/// What a letter of something fetched is made of.
+struct Kept<'k> {
+    fault: &'k Fault<'k>,
+    request: &'k RawRequest<'k>,
+    proof: &'k Proof,
+    raw_id: &'k str,
+    source_name: &'k str,
+    provider: &'k str,
+}
+
+impl Kept<'_> {
+    /// A letter that is the same whenever it is made of the same.
+    fn known_by(&self, id: &str, x: &str) -> Result<Record, serde_json::Error> {
+        let identity = EventId::compute(self.provider, self.source_name, "dead.letter", &Identity { id, x, y: "" });
+        let id = Ulid::from_bytes(*identity.as_bytes()).to_string();
+        let mut letter = letter(self.fault, self.request, &id, self.source_name, self.provider);
+        letter.raw_id = Some(self.raw_id);
+        letter.proof = Some(self.proof);
+        let record = letter.into_record(&DEAD_LETTER_TOPIC, &id)?;
+        Ok(Record { identity: Some((identity, None)), ..record })
+    }
 }
 
 fn letter<'a>(
@@ -131,6 +165,25 @@ mod tests {
         let binary = letter(&fault, &request(&[0xff, 0x00], &[]));
         assert_eq!((&binary["body"], &binary["body_encoding"]), (&"/wA=".into(), &"base64".into()));
         assert_eq!(letter(&fault, &request(b"", &[]))["body"], "a=1");
+    }
+
+    #[test]
+    fn an_answer_that_is_none_makes_one_letter_for_each_stream_and_hour() {
+        let fault = Fault::of_request("not_understood", "no answer of this API");
+        let made = |stream: &str, at: &str, raw_id: &str| {
+            let at = Time::parse_iso(at).unwrap();
+            let request = RawRequest::new(Method::Get, "/v1/rows", at).with_body(b"<html>", false);
+            let proof = Proof::of_api("webex-oauth", None);
+            let record = of_answer(&fault, &request, &proof, raw_id, stream, ("webex-partner", "webex")).unwrap();
+            let letter: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
+            assert_eq!((&letter["scope"], &letter["body"]), (&"request".into(), &"<html>".into()));
+            assert_eq!((&letter["raw_id"], &letter["proof"]["verification"]), (&raw_id.into(), &"api".into()));
+            record.key
+        };
+        let first = made("cdr", "2026-02-03T12:00:00Z", "a");
+        assert_eq!(first, made("cdr", "2026-02-03T12:59:59Z", "b"));
+        assert_ne!(first, made("cdr", "2026-02-03T13:00:00Z", "a"));
+        assert_ne!(first, made("cdr_feed", "2026-02-03T12:00:00Z", "a"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! It joins no group and writes no cursor. What it has done of its stretch is remembered under exactly its source, stream
 //! and times, so that the same command goes on after it was interrupted; one that has come to its end is begun anew.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -318,26 +320,13 @@ fn source<'s>(settings: &'s Settings, name: &str) -> Result<&'s Arc<Source>, Com
     source.ok_or_else(|| CommandError::NoSource { name: name.to_owned(), known: known() })
 }
 
-/// The streams of the products that are asked for, else of those that are configured, else those that webhooks tell of
-/// too. `all` is every product.
-pub(super) fn streams(source: &Source, asked: &[String]) -> Result<Vec<&'static StreamInfo>, CommandError> {
-    let all = source.info.streams;
+/// The streams of the products that are asked for, else of those that are configured, else the provider's first.
+fn streams(source: &Source, asked: &[String]) -> Result<Vec<&'static StreamInfo>, CommandError> {
     let configured = source.reconcile.as_ref().and_then(|options| options.products.as_deref());
-    let wanted = if asked.is_empty() { configured.unwrap_or_default() } else { asked };
-    if wanted.is_empty() {
-        return Ok(all.iter().filter(|stream| !stream.primary).collect());
-    }
-    let mut streams: Vec<&'static StreamInfo> = Vec::new();
-    for product in wanted {
-        let is_meant = |stream: &&StreamInfo| {
-            [stream.product, stream.name, "all"].iter().any(|name| name.eq_ignore_ascii_case(product))
-        };
-        let found: Vec<_> = all.iter().filter(is_meant).collect();
-        if found.is_empty() {
-            let known = all.iter().map(|stream| stream.product).collect::<Vec<_>>().join(", ");
-            return Err(CommandError::NoStream { product: product.clone(), provider: source.info.title, known });
-        }
-        streams.extend(found);
-    }
-    Ok(streams)
+    let wanted = if asked.is_empty() { configured } else { Some(asked) };
+    let found = source.info.streams_of(wanted.filter(|products| !products.is_empty()));
+    found.map_err(|product| {
+        let known = source.info.products();
+        CommandError::NoStream { product: product.to_owned(), provider: source.info.title, known }
+    })
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use crate::event::envelope::{Ingest, Mode, Reception, Record};
 use crate::event::{Event, EventIdentity};
 use crate::outbound::Fetched;
-use crate::provider::api::{Api, Row};
+use crate::provider::api::{Answer, Api, Row};
 use crate::provider::{Fault, Reply, Sink};
 use crate::publish::dead_letter;
 use crate::reconcile::sought::Print;
 use crate::request::{Method, RawRequest};
 use crate::settings::Source;
 use crate::verify::{Proof, Verification};
+
+/// So much is kept of an answer that is none: enough to see what it is, and little enough for any topic.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// A source, as its rows are mapped.
 #[derive(Debug)]
@@ -31,8 +34,10 @@ pub struct Mapper<'m> {
 pub struct Prints {
     /// Each event's account and print.
     pub events: Vec<(String, Print)>,
-    /// Codes of what can not be understood.
+    /// How much can not be understood.
     pub faults: usize,
+    /// Fields whose values are in no map.
+    pub unmapped: Vec<&'static str>,
 }
 
 impl Mapper<'_> {
@@ -50,6 +55,28 @@ impl Mapper<'_> {
         let mut indexing = Indexing { provider: self.source.info.name, prints: Prints::default() };
         self.api.map(&self.row(text), &mut indexing);
         indexing.prints
+    }
+
+    /// The dead letter of an answer that is none of this API.
+    ///
+    /// # Errors
+    /// Only if a record could not be written as JSON, which its types do not allow.
+    pub fn letter_of_answer(&self, answer: &Answer, fetched: &Fetched) -> Result<Record, serde_json::Error> {
+        let source = self.source;
+        let sort = answer.header("content-type").unwrap_or("no content-type");
+        let message = format!("status {}, {sort}, {} bytes: no answer of this API", answer.status, answer.body.len());
+        let body = answer.body.get(..MAX_ANSWER_BYTES).unwrap_or(&answer.body);
+        let query = self.query(fetched);
+        let request = RawRequest::new(Method::Get, &fetched.path, fetched.at).with_query(&query).with_body(body, false);
+        let fault = Fault::of_request("not_understood", message);
+        let proof = Proof::of_api(self.api.scheme(), source.account_id.clone());
+        let names = (source.name.as_str(), source.info.name);
+        dead_letter::of_answer(&fault, &request, &proof, &fetched.raw_id, self.stream, names)
+    }
+
+    /// What was asked, and of which stream.
+    fn query(&self, fetched: &Fetched) -> String {
+        format!("stream={}&{}", self.stream, fetched.query)
     }
 
     /// The records of a row whose events are wanted, and the dead letters of what can not be understood.
@@ -94,7 +121,9 @@ impl<'r> Sink<'r> for Indexing {
         self.prints.faults += 1;
     }
 
-    fn unmapped(&mut self, _field: &'static str) {}
+    fn unmapped(&mut self, field: &'static str) {
+        self.prints.unmapped.push(field);
+    }
 
     fn reply(&mut self, _reply: Reply) {}
 
@@ -138,13 +167,14 @@ impl<'r> Sink<'r> for Writing<'_> {
     fn fault(&mut self, fault: Fault<'r>) {
         let source = self.mapper.source;
         let fault = Fault { record: Some(self.text.into()), ..fault };
-        let query = format!("stream={}&{}", self.mapper.stream, self.fetched.query);
+        let query = self.mapper.query(self.fetched);
         let request = RawRequest::new(Method::Get, &self.fetched.path, self.fetched.at).with_query(&query);
         let proof = Proof::of_api(self.mapper.api.scheme(), source.account_id.clone());
         let raw_id = &self.fetched.raw_id;
         self.keep(dead_letter::of_row(&fault, &request, &proof, raw_id, &source.name, source.info.name));
     }
 
+    /// They are counted when the row has been published, since it may be written more than once.
     fn unmapped(&mut self, _field: &'static str) {}
 
     fn reply(&mut self, _reply: Reply) {}

@@ -21,7 +21,6 @@ mod stream;
 mod telling;
 
 use self::agent::{Agent, Order};
-use super::command;
 use super::cursor::Cursor;
 use super::ownership::{CURSORS, Change, Ownership, place_of};
 use super::schedule::Timing;
@@ -52,8 +51,8 @@ pub fn real_clock() -> Clock {
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// A source asks for what its provider does not have.
-    #[error(transparent)]
-    Command(#[from] command::CommandError),
+    #[error("{0:?} is nothing that the provider is asked for")]
+    NoStream(String),
     /// A stream can not be read at the ages that are configured.
     #[error("{source_name}: {stream}: {faults}")]
     Ages {
@@ -324,7 +323,8 @@ impl Service {
 fn timings(source: &Source) -> Result<Vec<(&'static StreamInfo, Timing)>, ServiceError> {
     let Some(options) = &source.reconcile else { return Ok(Vec::new()) };
     let mut timings = Vec::new();
-    for stream in command::streams(source, &[])? {
+    let streams = source.info.streams_of(options.products.as_deref());
+    for stream in streams.map_err(|product| ServiceError::NoStream(product.to_owned()))? {
         let timing = stream.timing(&options.ages, stream.lookback_s(options.lookback_s)).map_err(|faults| {
             let faults: Vec<String> =
                 faults.iter().map(|fault| format!("{} {fault}", fault.key(&options.ages))).collect();

@@ -183,6 +183,7 @@ impl Comparing<'_> {
             scanned_records: 0,
             scanned_for: Duration::ZERO,
             regions: self.regions.clone(),
+            strange: None,
             users: None,
             stopped: None,
         };
@@ -193,6 +194,7 @@ impl Comparing<'_> {
         }
         let end = self.compare_rows(&mut state, Place::default(), tell).await?;
         self.ask_behind_audits(&mut state, end, tell).await?;
+        self.keep_strange(&state).await?;
         match state.stopped.take() {
             Some(error) => Err(error),
             None => Ok(state.finish(self.outlet.is_none())),

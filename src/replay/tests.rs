@@ -27,7 +27,9 @@ fn now() -> Time {
 
 fn source(info: &ProviderInfo, more: &str) -> Arc<Source> {
     let (name, key) = (info.name, info.secret_key());
-    let text = format!("[[sources]]\nname = \"subject\"\nprovider = \"{name}\"\n{key} = [\"env:SECRET\"]\n{more}\n");
+    let text = format!(
+        "[reconcile]\nstate_keys = [\"env:SECRET\"]\n[[sources]]\nname = \"subject\"\nprovider = \"{name}\"\n{key} = [\"env:SECRET\"]\n{more}\n"
+    );
     let environment = Environment::from([("SECRET".to_owned(), SECRET.to_owned())]);
     config::load_text("test", &text, &environment).unwrap().settings.sources.remove(0)
 }

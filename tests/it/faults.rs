@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use trunkline::provider::double::world::World;
 
 use crate::harness::comparing::{Ground, Side, end_of, hours};
 use crate::harness::double::{TestDouble, world};
-use crate::harness::{CALL_RECORD, is};
+use crate::harness::{CALL_RECORD, DEAD_LETTER, is, schema, value_of};
 
 /// What is published of two hours of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -512,4 +514,45 @@ async fn a_region_is_asked_at_once_the_next_time() {
     side.options.audit_cells = 9;
     side.compare("cdr", &hours(0..2)).await.unwrap();
     assert!(is(side.outcomes("elsewhere"), 1.0), "a later comparison knows it too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_none_is_kept_once_an_hour() {
+    let ground = Ground::start().await;
+    let html = counts!("", "headers = { Content-Type = \"text/html\" }, body = \"<html>not here</html>\"");
+    let double = TestDouble::start("webex", world(), html);
+    let side = ground.side(&double, "");
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    side.compare("cdr", &hours(0..2)).await.unwrap();
+    let letters: Vec<_> = ground.records(DEAD_LETTER).iter().map(value_of).collect();
+    // The clock may go on to the next hour in between.
+    assert!((1..=2).contains(&letters.len()), "{letters:?}");
+    schema::assert_valid(&letters[0]);
+    let reason = &letters[0]["reason"];
+    assert_eq!((&reason["code"], &letters[0]["body"]), (&"not_understood".into(), &"<html>not here</html>".into()));
+    assert!(reason["message"].as_str().unwrap().starts_with("status 200, text/html, 21 bytes"), "{reason}");
+    let request = &letters[0]["request"];
+    assert_eq!(request["path"], "/v1/partners/cdrcountbyorg");
+    assert!(request["query"].as_str().unwrap().starts_with("stream=cdr&endTime="), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_odd_in_a_row_is_published_and_counted() {
+    let ground = Ground::start().await;
+    let double = TestDouble::start("webex", World { accounts: 1, ..world() }, "");
+    double.turn_clock(3600);
+    let side = ground.side(&double, "");
+    let org = double.credential("org_id");
+    let (begin, end) =
+        (r#"{"items":[{"Report ID":"r-1","Direction":"SIDEWAYS","User":""#, format!(r#"","Org UUID":"{org}"}}]}}"#));
+    // A byte that is no UTF-8 stands in the middle.
+    let body = STANDARD.encode([begin.as_bytes(), b"\xff", end.as_bytes()].concat());
+    let path = "when = { path = \"/v1/partners/cdrsbyorg\" }";
+    double.play(&format!("[[fault]]\n{path}\nthen = {{ body_base64 = \"{body}\" }}\n")).await;
+    let compared = side.compare("cdr", &hours(0..1)).await.unwrap();
+    assert_eq!(keys(&ground), BTreeSet::from([format!("webex:{org}:r-1")]));
+    assert!(is(side.outcomes("lossy"), 1.0) && is(ground.unmapped("Direction"), 1.0));
+    assert_eq!(end_of(&compared.windows[0].1), "open: unexplained", "the counts tell of more");
+    let event = value_of(&ground.records(CALL_RECORD)[0]);
+    assert_eq!((&event["direction"], &event["user"]["name"]), (&"unknown".into(), &"\u{fffd}".into()));
 }

@@ -18,6 +18,18 @@ fn how_ids_are_made_is_told_for_every_kind() {
 }
 
 #[test]
+fn the_schemas_tell_what_can_be_proven() {
+    use trunkline::verify::Verification::{Api, None, Signed, SignedPartial, Token};
+    for info in &KINDS {
+        for proof in [Signed, SignedPartial, Token, None, Api] {
+            let told = format!("{} (", proof.as_str());
+            assert!(info.schema.contains(&told), "{}: {told}", info.schema_file);
+        }
+    }
+    assert!(page("schemas/dead-letter/1.0.json").contains("Known words: signed, signed_partial, token, none, api."));
+}
+
+#[test]
 fn the_page_of_every_provider_names_the_metric_of_refused_webhooks() {
     for info in trunkline::providers::PROVIDERS {
         assert!(page(info.documentation).contains("trunkline_unauthenticated_total"), "{}", info.name);

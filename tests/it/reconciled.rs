@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use trunkline::event::time::Time;
+use trunkline::provider::double::world::World;
 use trunkline::provider::simulate::{Credentials, Encoding, Signing};
 use trunkline::providers;
+use trunkline::reconcile::window::hour_of;
 
 use crate::harness::double::{self, TestDouble, world};
 use crate::harness::program::{Finished, Place};
@@ -270,4 +272,24 @@ fn what_can_not_be_compared_is_told() {
         assert!(finished.code == Some(1) && finished.stderr.contains(told), "{finished:?}");
     }
     assert_eq!(place.run(&["reconcile", "webex-partner", "--from", "yesterday"]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_asks_the_api_whether_it_may_be_asked() {
+    let app = TestApp::start().await;
+    let world = World { since: hour_of(Time::now()).plus_s(-3 * 3600), ..world() };
+    let double = TestDouble::start("webex", world, "");
+    double.turn_clock(Time::now().unix_seconds() - hour_of(Time::now()).unix_seconds());
+    let place = place(&app, &double, "");
+    let check = || tokio::task::block_in_place(|| place.run(&["--log", "error", "check", "--online"]));
+    let holds = check();
+    assert!(holds.code == Some(0) && holds.stdout.contains("API answers for cdr"), "{holds:?}");
+    let asked: Vec<Value> = double.log().await.iter().map(|request| request["path"].clone()).collect();
+    assert_eq!(asked, ["/v1/access_token", "/v1/partners/cdrcountbyorg"]);
+    double.play("[manners]\nrights = \"refused\"\n").await;
+    let refused = check();
+    assert!(refused.code == Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("webex-partner: cdr: forbidden: "), "{refused:?}");
+    assert!(refused.stderr.contains("spark-admin:calling_cdr_read"), "{refused:?}");
+    assert!(app.records(CALL_RECORD).is_empty());
 }

@@ -82,7 +82,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("replay", &["event", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("reconcile", &["event", "outbound", "provider", "publish", "request", "settings", "telemetry", "verify"]),
     ("http", &["event", "ingest", "provider", "publish", "reconcile", "request", "settings", "spool", "telemetry"]),
-    ("config", &["event", "outbound", "provider", "providers", "publish", "section", "settings", "verify"]),
+    (
+        "config",
+        &["event", "outbound", "provider", "providers", "publish", "reconcile", "section", "settings", "verify"],
+    ),
     ("app", &["event", "http", "ingest", "outbound", "publish", "reconcile", "settings", "telemetry"]),
 ];
 

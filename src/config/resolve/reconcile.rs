@@ -44,7 +44,11 @@ fn state_keys(section: &mut Section<'_>) -> Vec<secrecy::SecretString> {
     keys.into_iter().map(|key| key.value).collect()
 }
 
-pub(super) fn source_reconcile(mut section: Section<'_>) -> ReconcileOptions {
+/// `check` adds what hangs on the provider.
+pub(super) fn source_reconcile(
+    mut section: Section<'_>,
+    check: impl FnOnce(&Section<'_>, &ReconcileOptions),
+) -> ReconcileOptions {
     section.heading("[sources.reconcile]");
     let missing =
         [("all", PublishMissing::All), ("known_users", PublishMissing::KnownUsers), ("none", PublishMissing::None)];
@@ -58,6 +62,7 @@ pub(super) fn source_reconcile(mut section: Section<'_>) -> ReconcileOptions {
         publish_missing: section.choice("publish_missing", &missing),
         audit_cells: section.number_or("audit_cells", 1, 0..=100),
     };
+    check(&section, &options);
     section.finish();
     options
 }

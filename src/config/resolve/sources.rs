@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::compared::{Asking, Comparisons};
 use super::reconcile::source_reconcile;
 use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
@@ -21,24 +22,30 @@ use crate::verify::{Doors, UrlTokens};
 
 const DEFAULT_MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
-pub(super) fn sources(root: &mut Section<'_>, defaults: &SourceDefaults) -> Vec<Source> {
+pub(super) fn sources(root: &mut Section<'_>, defaults: &SourceDefaults, comparisons: Comparisons) -> Vec<Source> {
     let sections = root.sections("sources");
     if sections.is_empty() {
         let mend = "add a [[sources]] block (see `trunkline providers`) to ./trunkline.toml or the file that --config \
                     names; `trunkline dev` needs none";
         root.problem("sources", format!("there is none; {mend}"));
     }
-    let mut names = HashSet::new();
+    let mut known = Known { names: HashSet::new(), comparisons };
     let mut sources = Vec::new();
     for section in sections {
-        sources.extend(source(section, defaults, &mut names));
+        sources.extend(source(section, defaults, &mut known));
     }
     sources
 }
 
-fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashSet<String>) -> Option<Source> {
+/// What is known of the sources before one.
+struct Known {
+    names: HashSet<String>,
+    comparisons: Comparisons,
+}
+
+fn source(mut section: Section<'_>, defaults: &SourceDefaults, known: &mut Known) -> Option<Source> {
     section.heading("[[sources]]");
-    let name = source_name(&mut section, names);
+    let name = source_name(&mut section, &mut known.names);
     let info = source_provider(&mut section);
     let account_id = section.text("account_id");
     let locks = locks(&mut section);
@@ -62,7 +69,14 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     let proves = configured.as_ref().map_or(!locks.secrets.is_empty(), |configured| configured.proves);
     check_doors(&section, info, proves, &locks, account_id.as_deref());
     let privacy = source_privacy(&mut section, defaults);
-    let reconcile = section.section_if_present("reconcile").map(source_reconcile);
+    let api = configured.as_ref().and_then(|configured| configured.api.as_deref());
+    known.comparisons.check_tokens(&section, api);
+    let asking = info.map(|info| Asking { name: name.as_deref().unwrap_or_default(), info, api });
+    let reconcile = section.section_if_present("reconcile").map(|section| {
+        source_reconcile(section, |section, options| {
+            asking.iter().for_each(|asking| known.comparisons.check(section, asking, options));
+        })
+    });
     // The provider decides which other keys there are, so nothing is said of them where it is not known.
     info.inspect(|_| section.finish());
     let configured = configured?;

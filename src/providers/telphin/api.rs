@@ -33,7 +33,11 @@ const HOUR_S: u32 = 3600;
 const DAY_S: u32 = 24 * HOUR_S;
 
 /// What Telphin can be asked for. How long it keeps calls is documented nowhere: it is taken to be a month.
-pub(super) const STREAMS: &[StreamInfo] = &[stream(CALL_HISTORY), stream(RECORD)];
+pub(super) const STREAMS: &[StreamInfo] = &[
+    stream(CALL_HISTORY),
+    // The same calls, and those that only the list of recordings tells.
+    StreamInfo { includes: Some(CALL_HISTORY), ..stream(RECORD) },
+];
 
 const fn stream(name: &'static str) -> StreamInfo {
     StreamInfo {
@@ -42,6 +46,7 @@ const fn stream(name: &'static str) -> StreamInfo {
         kinds: &[Kind::CallRecord],
         counted: false,
         primary: false,
+        includes: None,
         widest_s: DAY_S,
         margin_s: 1,
         least_delay_s: 60,

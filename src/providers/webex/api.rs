@@ -48,6 +48,7 @@ pub(super) const STREAMS: &[StreamInfo] = &[
         kinds: &[Kind::CallRecord],
         counted: true,
         primary: false,
+        includes: None,
         widest_s: HOUR_S,
         margin_s: 0,
         least_delay_s: 330,
@@ -62,6 +63,7 @@ pub(super) const STREAMS: &[StreamInfo] = &[
         kinds: &[Kind::CallRecord],
         counted: false,
         primary: true,
+        includes: None,
         widest_s: 12 * HOUR_S,
         margin_s: 1,
         least_delay_s: 330,
@@ -76,6 +78,7 @@ pub(super) const STREAMS: &[StreamInfo] = &[
         kinds: &[Kind::CallRecord],
         counted: false,
         primary: true,
+        includes: None,
         widest_s: 2 * HOUR_S,
         // A record is in the window in which it was inserted and in no other, which none of its fields tells.
         margin_s: 0,
@@ -166,6 +169,10 @@ impl Api for WebexApi {
 
     fn tells_of_more_users(&self) -> bool {
         self.is_billing
+    }
+
+    fn names_users(&self) -> bool {
+        true
     }
 
     fn user_of(&self, row: &Row<'_>) -> Option<String> {

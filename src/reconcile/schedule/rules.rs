@@ -120,6 +120,7 @@ mod tests {
         reach_is_sure: false,
         counted: true,
         primary: false,
+        includes: None,
     };
 
     fn timing(delay_s: Option<u32>, again_s: Option<&[u32]>) -> Result<Vec<u32>, Vec<AgeFault>> {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use rand::seq::IteratorRandom as _;
 use url::Url;
 
-use super::state::State;
+use super::state::{State, Strange};
 use super::{CompareError, Comparing, Step};
 use crate::event::time::Time;
 use crate::outbound::{Ended, Fetched, Findings};
-use crate::provider::api::{Asked, Ending, Found, Question, Verdict};
+use crate::provider::api::{Answer, Asked, Ending, Found, Question, Verdict};
 use crate::reconcile::compare::cells::CellNumber;
 use crate::reconcile::rows::{Place, Rows};
 use crate::reconcile::window::{Window, join};
@@ -37,6 +37,7 @@ struct Collector<'c> {
     counts: Vec<(String, u64)>,
     answers: u64,
     moved: Option<Url>,
+    strange: Option<Strange>,
 }
 
 impl Found for Collector<'_> {
@@ -57,6 +58,10 @@ impl Findings for Collector<'_> {
     fn fetched(&mut self, fetched: &Arc<Fetched>) {
         self.answers += 1;
         self.rows.group(fetched, self.cell, self.asked_from);
+    }
+
+    fn not_understood(&mut self, answer: &Answer, fetched: &Arc<Fetched>) {
+        self.strange = Some((answer.clone(), Arc::clone(fetched)));
     }
 }
 
@@ -205,10 +210,18 @@ impl Comparing<'_> {
             Question::Counts(asked) | Question::Rows(asked) | Question::Check(asked) => asked,
         };
         let asked_from = asked.from.plus_s(i64::from(self.stream.margin_s));
-        let mut collector =
-            Collector { rows: &mut state.rows, cell, asked_from, counts: Vec::new(), answers: 0, moved: None };
+        let mut collector = Collector {
+            rows: &mut state.rows,
+            cell,
+            asked_from,
+            counts: Vec::new(),
+            answers: 0,
+            moved: None,
+            strange: None,
+        };
         let ended = self.line.ask(question, &mut collector).await;
-        let Collector { counts, answers, moved, .. } = collector;
+        let Collector { counts, answers, moved, strange, .. } = collector;
+        state.strange = state.strange.take().or(strange);
         state.requests += answers;
         if let Some(host) = moved {
             state.regions.insert(asked.account.clone().unwrap_or_default(), host.to_string());

@@ -59,6 +59,13 @@ impl Comparing<'_> {
         Ok(first)
     }
 
+    /// Keeps an answer that is none as a dead letter, for whoever has to find out what it is.
+    pub(super) async fn keep_strange(&self, state: &State) -> Result<(), CompareError> {
+        let (Some((answer, fetched)), Some(outlet)) = (&state.strange, self.outlet) else { return Ok(()) };
+        outlet.publish(|| Ok(vec![(self.mapper.letter_of_answer(answer, fetched)?, fetched.at)])).await?;
+        Ok(())
+    }
+
     /// Gathers rows from one on, as far as memory goes.
     fn gather(&self, state: &mut State, first: Place) -> Result<Part, CompareError> {
         let mut gathering = Gathering::new(self.memory.lease());
@@ -167,11 +174,16 @@ impl Comparing<'_> {
         outlet.publish(again).await?;
         let mut published = 0;
         for (number, text, _) in &batch.rows {
-            for (_, print) in self.mapper.prints(text).events {
+            let prints = self.mapper.prints(text);
+            let before = published;
+            for (_, print) in prints.events {
                 if part.sought.get(print).is_some_and(|row| row.is_waiting() && row.number == *number) {
                     part.sought.publish(print);
                     published += 1;
                 }
+            }
+            if published > before {
+                prints.unmapped.iter().for_each(|field| outlet.metrics.unmapped(&outlet.source_metrics, field));
             }
         }
         Ok(published)

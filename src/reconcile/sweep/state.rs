@@ -1,12 +1,15 @@
 //! A comparison under way: what is known of each window and cell so far.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::asking::Answered;
 use super::users::Users;
 use super::{CompareError, Compared, Comparing, Regions};
 use crate::event::time::Time;
+use crate::outbound::Fetched;
+use crate::provider::api::Answer;
 use crate::reconcile::compare::cells::{CellNumber, Cells, TooManyCells};
 use crate::reconcile::compare::digest::Digest;
 use crate::reconcile::rows::Rows;
@@ -24,6 +27,9 @@ pub(super) struct Told {
     pub(super) is_unchanged: bool,
 }
 
+/// An answer that is none of this API, and where it came from.
+pub(super) type Strange = (Answer, Arc<Fetched>);
+
 /// A comparison under way.
 pub(super) struct State {
     pub(super) cells: Cells,
@@ -36,6 +42,8 @@ pub(super) struct State {
     pub(super) scanned_records: u64,
     pub(super) scanned_for: Duration,
     pub(super) regions: Regions,
+    /// The first answer that is none.
+    pub(super) strange: Option<Strange>,
     /// Of whom webhooks have told, once that was looked for.
     pub(super) users: Option<Users>,
     /// Why nothing more is asked. What was read until then is compared.

@@ -112,6 +112,11 @@ impl Ground {
         }
     }
 
+    /// How often a value was in no map.
+    pub(crate) fn unmapped(&self, field: &str) -> f64 {
+        super::sample(&self.metrics.render(), "trunkline_unmapped_values_total", &[("field", field)])
+    }
+
     /// Everything that a topic holds.
     pub(crate) fn records(&self, topic: &str) -> Vec<ReadRecord> {
         super::records_of(&self.settings.kafka, topic)

@@ -36,6 +36,7 @@ const MESSAGES: StreamInfo = StreamInfo {
     kinds: &[],
     counted: false,
     primary: false,
+    includes: None,
     widest_s: DAY_S,
     // The beginning of what is asked for belongs to it and its end does not, by the documentation.
     margin_s: 0,

@@ -239,6 +239,16 @@ fn a_record_of_a_topic_is_placed_by_its_version_in_both_layouts() {
 }
 
 #[test]
+fn the_schema_tells_the_product_of_each_stream() {
+    let schema: Value = serde_json::from_str(Kind::CallRecord.info().schema).unwrap();
+    let words = schema["properties"]["product"]["description"].as_str().unwrap();
+    for stream in STREAMS {
+        let product = event_product(stream.name);
+        assert!(words.contains(&format!(" {product},")), "{product}");
+    }
+}
+
+#[test]
 fn of_a_user_only_what_a_webhook_told_counts() {
     let api = api_with("feed = \"billing\"");
     let row = |text| Row { stream: CDR, text, account_id: None };
