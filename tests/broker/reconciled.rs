@@ -115,10 +115,11 @@ async fn reconciler() {
             (true, false) => "owned",
             (true, true) => "done",
         };
-        if told != now {
-            now.clone_into(&mut told);
-            println!("{now}");
+        let state = format!("{now} {} {}", stream["state"], stream["problem"]);
+        if told != state {
+            println!("{now}\nstate {state}");
             std::io::stdout().flush().unwrap();
+            told = state;
         }
     }
     assert!(service.stop(Instant::now() + PATIENCE).await);
@@ -131,6 +132,7 @@ struct Reconciler {
     process: Child,
     lines: Receiver<String>,
     said: String,
+    state: String,
 }
 
 impl Reconciler {
@@ -145,7 +147,7 @@ impl Reconciler {
         std::thread::spawn(move || {
             output.lines().map_while(Result::ok).take_while(|text| line.send(text.clone()).is_ok()).for_each(drop);
         });
-        Self { process, lines, said: String::new() }
+        Self { process, lines, said: String::new(), state: String::new() }
     }
 
     /// Listens for a while, and tells whether it says one of these.
@@ -153,6 +155,7 @@ impl Reconciler {
         let deadline = Instant::now() + patience;
         while !words.contains(&self.said.as_str()) {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.starts_with("state ") => self.state = line,
                 Ok(line) => self.said = line,
                 Err(RecvTimeoutError::Timeout) => return false,
                 Err(error) => panic!("a process is gone: {error}"),
@@ -162,7 +165,7 @@ impl Reconciler {
     }
 
     fn wait_until(&mut self, words: &[&str]) {
-        assert!(self.says(words, PATIENCE), "{words:?} is never said, the last was {:?}", self.said);
+        assert!(self.says(words, PATIENCE), "{words:?} is never said, the last was {:?}: {}", self.said, self.state);
     }
 
     fn signal(&self, name: &str) {
