@@ -375,11 +375,11 @@ impl Case {
             (Err(error), Err(told)) => {
                 let text = error.to_string();
                 told.iter().filter(|word| !text.contains(**word)).for_each(|word| {
-                    let _ = writeln!(problems, "{word:?} is not in {text:?}");
+                    writeln!(problems, "{word:?} is not in {text:?}").unwrap();
                 });
             }
-            (Ok(compared), Err(_)) => drop(writeln!(problems, "it goes on: {:?}", compared.windows)),
-            (Err(error), Ok(_)) => drop(writeln!(problems, "it stops: {error}")),
+            (Ok(compared), Err(_)) => writeln!(problems, "it goes on: {:?}", compared.windows).unwrap(),
+            (Err(error), Ok(_)) => writeln!(problems, "it stops: {error}").unwrap(),
         }
         let facts = facts(&double, self.stream != "cdr").await;
         let published = keys(ground).intersection(&facts).count();
@@ -405,7 +405,7 @@ impl Case {
 
 fn note<T: PartialEq + std::fmt::Debug>(problems: &mut String, what: &str, found: &T, expected: &T) {
     if found != expected {
-        let _ = writeln!(problems, "{what}: {found:?} instead of {expected:?}");
+        writeln!(problems, "{what}: {found:?} instead of {expected:?}").unwrap();
     }
 }
 
@@ -415,7 +415,7 @@ async fn play(cases: &[Case]) {
     for (seed, case) in (1..).zip(cases) {
         let found = case.problems(&ground, seed).await;
         if !found.is_empty() {
-            let _ = writeln!(problems, "{}:\n{found}", case.what);
+            writeln!(problems, "{}:\n{found}", case.what).unwrap();
         }
     }
     assert!(problems.is_empty(), "{problems}");
