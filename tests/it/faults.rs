@@ -85,6 +85,14 @@ const MISCONFIGURED: &[Case] = &[
         ..WHOLE
     },
     Case {
+        what: "credentials that are not accepted for rows any more",
+        script: rows!("", "status = 401"),
+        published: Nothing,
+        ends: Err(&["unauthorized", "look at its keys"]),
+        outcomes: &[("unauthorized", 2.0)],
+        ..WHOLE
+    },
+    Case {
         what: "a missing right",
         script: "[manners]\nrights = \"refused\"\n",
         published: Nothing,
@@ -212,6 +220,13 @@ const PASSING: &[Case] = &[
         ..WHOLE
     },
     Case {
+        what: "an answer that is larger than is read, of hours that can be asked for one by one",
+        stream: "cdr_feed",
+        script: feed!(", first = 1", "pad_bytes = 68000000"),
+        outcomes: &[("too_large", 1.0)],
+        ..WHOLE
+    },
+    Case {
         what: "a page that is too slow",
         stream: "cdr_feed",
         script: feed!(", first = 1", "status = 504"),
@@ -324,6 +339,14 @@ const OPEN: &[Case] = &[
         published: Part,
         ends: Ok(["open: page_repeats", "open: page_repeats"]),
         outcomes: &[("page_repeats", 1.0)],
+        ..WHOLE
+    },
+    Case {
+        what: "more requests than are allowed for long, after some were",
+        script: rows!(", nth = 2", "status = 429, headers = { Retry-After = \"1000\" }"),
+        published: Part,
+        ends: Err(&["asked again in 1000 s"]),
+        outcomes: &[("throttled", 1.0)],
         ..WHOLE
     },
     Case {
