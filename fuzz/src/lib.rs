@@ -1,4 +1,6 @@
-//! What the fuzz targets share: one open and one signed source of every provider.
+//! What the fuzz targets share: one open and one signed source of every provider, and one that asks an API.
+
+pub mod answers;
 
 use std::sync::LazyLock;
 

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use super::{Context, output};
 use crate::config::{KafkaSettings, Loaded};
 use crate::http;
+use crate::provider::api::StreamInfo;
 use crate::publish::client::Unusable;
 use crate::publish::permits::{self, Verdict};
 use crate::publish::topics::{self, TopicState};
 use crate::reconcile::command::{Command, Options};
-use crate::settings::Settings;
+use crate::settings::reconcile::ReconcileOptions;
+use crate::settings::{Settings, Source};
 
 /// Check the configuration and print it resolved, secrets redacted
 #[derive(Debug, clap::Args)]
@@ -38,7 +40,7 @@ impl Check {
             output::line("\nThe configuration holds.");
             return Ok(ExitCode::SUCCESS);
         }
-        let mut problems = online_problems(&settings.kafka).await?;
+        let mut problems = online_problems(settings).await?;
         if problems.is_empty() {
             problems.extend(problems_of_apis(settings).await);
         }
@@ -64,7 +66,8 @@ fn print_urls(loaded: &Loaded) {
     }
 }
 
-async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>> {
+async fn online_problems(all: &Settings) -> anyhow::Result<Vec<String>> {
+    let settings = &all.kafka;
     // First, since a client goes on under the names that brokers tell, and who is not reached there answers nothing.
     let unreachable = blocking(settings, topics::unreachable_brokers).await??;
     if !unreachable.is_empty() {
@@ -77,7 +80,8 @@ async fn online_problems(settings: &KafkaSettings) -> anyhow::Result<Vec<String>
     let mut problems = not_allowed(settings, &states).await?;
     for state in &states {
         // What is allowed and unwise.
-        state.advice(settings).iter().for_each(|sentence| tracing::warn!("{sentence}"));
+        let kept = all.sources.iter().filter_map(|source| too_short_for(source, state));
+        state.advice(settings).into_iter().chain(kept).for_each(|sentence| tracing::warn!("{sentence}"));
         problems.extend(problem_of(state, settings.create_topics));
     }
     Ok(problems)
@@ -105,6 +109,26 @@ async fn problems_of_api(source_name: &str, command: &Command) -> Vec<String> {
         }
     }
     problems
+}
+
+/// What it costs that a topic keeps less than a source is compared with.
+fn too_short_for(source: &Source, state: &TopicState) -> Option<String> {
+    let options = source.reconcile.as_ref().filter(|_| source.api.is_some())?;
+    let streams = source.info.streams_of(options.products.as_deref()).ok()?;
+    let of_topic =
+        |stream: &&&StreamInfo| stream.kinds.iter().any(|kind| kind.info().topic.suffix == state.info.suffix);
+    let needed_s = streams.iter().filter(of_topic).map(|stream| looked_back_s(stream, options)).max()?;
+    state.advice_to_keep(needed_s, &source.name)
+}
+
+/// How far back the topics are looked through: an hour is read at its greatest age, from its beginning and some minutes
+/// before.
+fn looked_back_s(stream: &StreamInfo, options: &ReconcileOptions) -> u64 {
+    const HOUR_WITH_MARGIN_S: u64 = 3600 + 600;
+    let again_s = options.ages.again_s.as_deref().unwrap_or(stream.again_s);
+    let first_s = options.ages.delay_s.unwrap_or(stream.delay_s);
+    let greatest_s = again_s.iter().copied().chain([first_s, options.lookback_s.unwrap_or_default()]).max();
+    u64::from(greatest_s.unwrap_or_default()) + HOUR_WITH_MARGIN_S
 }
 
 async fn blocking<T: Send + 'static>(
@@ -146,4 +170,29 @@ async fn not_allowed(settings: &KafkaSettings, states: &[TopicState]) -> anyhow:
         }
     }
     Ok(problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+
+    fn looked_back(keys: &str) -> u64 {
+        let text = format!(
+            "[reconcile]\nstate_keys = [\"env:KEY\"]\n[[sources]]\nname = \"a\"\nprovider = \"webex\"\n\
+             signature_secrets = [\"env:KEY\"]\nclient_id = \"C\"\nclient_secret = \"env:KEY\"\n\
+             refresh_token = \"env:KEY\"\n[sources.reconcile]\n{keys}"
+        );
+        let environment = Environment::from([("KEY".to_owned(), "a-long-invented-secret".to_owned())]);
+        let settings = config::load_text("test", &text, &environment).unwrap().settings;
+        let source = &settings.sources[0];
+        looked_back_s(&source.info.streams[0], source.reconcile.as_ref().unwrap())
+    }
+
+    #[test]
+    fn topics_are_looked_through_as_far_back_as_an_hour_is_read() {
+        assert_eq!(looked_back(""), 144_000 + 4200);
+        assert_eq!(looked_back("again_s = []"), 1800 + 4200);
+        assert_eq!(looked_back("again_s = [7200]\nlookback_s = 86400"), 86_400 + 4200);
+    }
 }

@@ -79,6 +79,19 @@ impl TopicState {
         sentences.map(|sentence| format!("{}: {sentence}", self.name)).collect()
     }
 
+    /// What it costs if the topic keeps records for less than `needed_s` seconds, for which `source_name` is compared
+    /// with it.
+    pub fn advice_to_keep(&self, needed_s: u64, source_name: &str) -> Option<String> {
+        let kept_ms = u64::try_from(self.number("retention.ms")?).ok()?;
+        (kept_ms / 1000 < needed_s).then(|| {
+            let name = &self.name;
+            format!(
+                "{name}: retention.ms is {kept_ms}, and {source_name} is compared with it {needed_s} s back; what is \
+                 older than the topic can not be compared"
+            )
+        })
+    }
+
     fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
     }
@@ -401,6 +414,23 @@ mod tests {
             settings: found.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         };
         state.advice(&settings(given.0, given.1, "text"))
+    }
+
+    #[test]
+    fn a_topic_that_keeps_less_than_is_compared_is_told() {
+        let state = |found: &[(&str, &str)]| TopicState {
+            info: wanted(&settings("client.id", "me", "text")).next().unwrap(),
+            name: "t".to_owned(),
+            unusable: None,
+            partitions: 1,
+            replicas: 1,
+            brokers: 1,
+            settings: found.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        let advice = |kept_ms: &str| state(&[("retention.ms", kept_ms)]).advice_to_keep(100, "webex-partner");
+        assert!(advice("99999").unwrap().starts_with("t: retention.ms is 99999, and webex-partner is compared"));
+        assert_eq!((advice("100000"), advice("-1"), advice("")), (None, None, None));
+        assert_eq!(state(&[]).advice_to_keep(100, "webex-partner"), None, "it is not known");
     }
 
     #[test]
