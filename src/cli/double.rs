@@ -27,6 +27,7 @@ Examples:
   trunkline double webex --listen 127.0.0.1:9200 --hours 6 --rate 200 --accounts 3 --seed 1
   trunkline double webex --webhook-url http://127.0.0.1:8080/webhooks/webex-demo --secret SECRET \\
       --lose 5 --repeat 5 --late 10
+  trunkline double vonage --rate 600
   trunkline double webex --script faults.toml
   curl http://127.0.0.1:9200/_double/facts     what really happened, and which webhooks were lost
   curl http://127.0.0.1:9200/_double/log       what the double was asked

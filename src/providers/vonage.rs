@@ -11,6 +11,7 @@ use crate::verify::jwt::Hs256Keys;
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod api;
+mod double;
 mod error_codes;
 mod inbound;
 mod messages;
@@ -40,7 +41,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     kinds: &[Kind::MessageStatus, Kind::InboundMessage, Kind::CallEvent, Kind::CallRecord],
     example: include_str!("vonage/example.toml"),
     documentation: "docs/providers/vonage.md",
-    double: None,
+    double: Some(&double::INFO),
     configure,
     simulations: simulate::SIMULATIONS,
     streams: api::STREAMS,

@@ -30,6 +30,7 @@ mod program;
 mod properties;
 mod raw_requests;
 mod reconciled;
+mod reconciled_vonage;
 mod refused;
 mod refused_records;
 mod replayed;

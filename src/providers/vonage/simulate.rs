@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 mod sms;
 mod voice;
 
-use crate::provider::simulate::{Encoding, Seed, SignedRequest, Signing, Simulation};
+use crate::event::time::Time;
+use crate::provider::simulate::{Credentials, Encoding, Seed, SignedRequest, Signing, Simulation};
 
 pub(super) const SIMULATIONS: &[Simulation] = &[
     Simulation {
@@ -137,6 +138,13 @@ fn inbound_v0_1(seed: &Seed) -> Value {
         "timestamp": seed.now.to_string(),
         "message": {"content": {"type": "text", "text": "Hello from Trunkline's simulator"}},
     })
+}
+
+/// A webhook in JSON as Vonage sends it: those of the SMS API are signed by a parameter, all others by a token.
+pub(super) fn signed(credentials: &Credentials, url: &str, now: Time, body: &Value) -> SignedRequest {
+    let signing = Signing { credentials, url, now, encoding: Encoding::Json };
+    let sign = if body.get("messageId").is_some() { sms::sign } else { sign };
+    sign(&signing, body.to_string().into_bytes())
 }
 
 /// Signs as Vonage does: HS256, with the SHA-256 of the payload in `payload_hash`.

@@ -1,0 +1,91 @@
+//! How the double behaves where Vonage's own behaviour is disputed or changes, and what it does wrong by itself.
+//!
+//! The defaults are what Vonage documents, or else what others have seen.
+
+use serde::{Deserialize, Deserializer};
+
+/// The table `[manners]` of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Manners {
+    /// Rows on a page.
+    #[serde(deserialize_with = "positive")]
+    pub(super) page_rows: usize,
+    /// How the next page is told.
+    pub(super) link: LinkForm,
+    /// Of what the number of items of a page is the number.
+    pub(super) items_count: ItemsCount,
+    /// Whether stretches that are too wide or too old are refused.
+    pub(super) limits: bool,
+    /// Whether requests that come too often are refused.
+    pub(super) rates: bool,
+    /// Whether the account may use the API.
+    pub(super) rights: Rights,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            page_rows: 1000,
+            link: LinkForm::default(),
+            items_count: ItemsCount::default(),
+            limits: true,
+            rates: true,
+            rights: Rights::default(),
+        }
+    }
+}
+
+/// A choice by its name in small letters, of which the first is the default.
+macro_rules! choice {
+    ($(#[$about:meta])* $name:ident { $(#[$first_about:meta])* $first:ident, $($(#[$other_about:meta])* $other:ident),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub(super) enum $name {
+            $(#[$first_about])*
+            #[default]
+            $first,
+            $($(#[$other_about])* $other),*
+        }
+    };
+}
+
+choice! {
+    /// Where the next page is told to be.
+    LinkForm {
+        /// At the double, with `cursor` and `iv` in the query.
+        Ordinary,
+        /// At a host that is none of ours.
+        Foreign,
+        /// There is no link: `cursor` and `iv` are members of the page.
+        Absent,
+        /// Where this page was.
+        Repeated,
+    }
+}
+
+choice! {
+    /// What `items_count` of a page counts.
+    ItemsCount {
+        /// The rows of the page.
+        Page,
+        /// The rows of all pages.
+        All,
+    }
+}
+
+choice! {
+    /// The account's rights.
+    Rights {
+        /// It may use the Reports API.
+        Granted,
+        /// It may not.
+        Refused,
+    }
+}
+
+fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = usize::deserialize(deserializer)?;
+    if number > 0 { Ok(number) } else { Err(serde::de::Error::custom("it is at least 1")) }
+}
