@@ -190,7 +190,7 @@ fn what_can_not_be_played_is_told() {
     let place = Place::new();
     let script = place.file("faults.toml", "[manners]\nlnik = 1\n").display().to_string();
     for (arguments, code, told) in [
-        (&["double", "vonage"][..], 1, "there is one of: webex"),
+        (&["double", "vonage"][..], 1, "there is one of: webex, telphin"),
         (&["double", "webex", "--listen", "0.0.0.0:0"], 1, "loopback"),
         (&["double", "webex", "--listen", "127.0.0.1:0", "--script", &script], 1, "line 2"),
         (&["double", "webex", "--listen", "127.0.0.1:0", "--script", "absent.toml"], 1, "can not be read"),
@@ -204,5 +204,5 @@ fn what_can_not_be_played_is_told() {
         assert!(finished.stderr.contains(told), "{finished:?}");
     }
     let listed = place.run(&["double", "--list"]);
-    assert!(listed.code == Some(0) && listed.stdout.starts_with("webex  tokens"), "{listed:?}");
+    assert!(listed.code == Some(0) && listed.stdout.starts_with("webex    tokens"), "{listed:?}");
 }

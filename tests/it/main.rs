@@ -29,6 +29,7 @@ mod program;
 mod properties;
 mod raw_requests;
 mod reconciled;
+mod reconciled_telphin;
 mod refused;
 mod refused_records;
 mod replayed;
