@@ -212,7 +212,7 @@ fn the_page_names_every_manner_and_its_default() {
     let printed = format!("{:#?}", Manners::default());
     let manners: Vec<_> =
         printed.lines().filter_map(|line| line.trim().trim_end_matches(',').split_once(": ")).collect();
-    assert_eq!(manners.len(), 13);
+    assert_eq!(manners.len(), 14);
     for (key, default) in manners {
         let row = section.lines().find_map(|line| line.strip_prefix(&format!("| `{key}` | ")));
         let told = row.unwrap_or_else(|| panic!("{key}")).split([',', '|']).next().unwrap();
