@@ -8,6 +8,7 @@ use secrecy::SecretString;
 pub mod api;
 pub mod double;
 pub mod host;
+pub mod recordings;
 pub mod simulate;
 mod sink;
 

@@ -30,6 +30,7 @@ mod properties;
 mod raw_requests;
 mod reconciled;
 mod reconciled_telphin;
+mod recordings;
 mod refused;
 mod refused_records;
 mod replayed;
