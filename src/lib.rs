@@ -11,6 +11,7 @@
 //! * [`json`] reads bodies without losing anything; [`event`] is the common schema.
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
 //! * [`reconcile`] compares with the provider's own list, hour by hour, what the webhooks have brought.
+//! * [`recordings`] finds, fetches and deletes recordings of calls at the provider.
 //! * [`replay`] maps anew what was kept, and publishes what now succeeds.
 //! * [`section`] reads a table of the configuration, and [`settings`] is what it means.
 //! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
@@ -34,6 +35,7 @@ pub mod json;
 
 pub mod publish;
 pub mod reconcile;
+pub mod recordings;
 pub mod replay;
 pub mod spool;
 

@@ -26,6 +26,7 @@ use crate::telemetry::api::ApiMetrics;
 pub mod access;
 mod exchange;
 mod fetch;
+mod link;
 mod origin;
 mod pace;
 mod quota;
@@ -93,6 +94,17 @@ pub trait Findings: Found {
 pub enum Ended {
     /// The conversation came to its end.
     Said(Ending),
+    /// The provider wants to be left alone for so long.
+    Throttled(Duration),
+}
+
+/// What became of one request.
+#[derive(Debug, Clone)]
+pub enum Requested {
+    /// The answer, which was judged [`Verdict::Fine`] or [`Verdict::Empty`].
+    Answered(Answer),
+    /// It came to nothing because of this.
+    Judged(Verdict),
     /// The provider wants to be left alone for so long.
     Throttled(Duration),
 }
@@ -231,6 +243,19 @@ impl Line {
         match say {
             Say::Done(ending) => Ended::Said(ending),
             Say::Send(_) => too_long(),
+        }
+    }
+
+    /// Makes one request that is no part of a conversation.
+    pub async fn request(&self, request: &Request) -> Requested {
+        match self.exchange(request, None).await {
+            Exchanged::Answered(answer, _, word) => {
+                self.metrics.request(request.class, word);
+                Requested::Answered(answer)
+            }
+            Exchanged::Strange(..) => Requested::Judged(Verdict::NotUnderstood),
+            Exchanged::Judged(verdict) => Requested::Judged(verdict),
+            Exchanged::Throttled(wait) => Requested::Throttled(wait),
         }
     }
 

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 pub mod api;
 pub mod double;
 pub mod host;
+pub mod recordings;
 pub mod simulate;
 mod sink;
 

@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -9,6 +10,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::fetch::File;
+use super::link::PublicResolver;
 use super::origin;
 use crate::build::BUILD;
 use crate::provider::api::{Answer, Api, Request, Verb};
@@ -71,6 +73,8 @@ pub struct Client {
     http: reqwest::Client,
     /// For files, whose bytes are kept as they come.
     files: reqwest::Client,
+    /// For links of providers, which may not lead into a network of ours.
+    links: reqwest::Client,
     bounds: Bounds,
 }
 
@@ -112,8 +116,19 @@ impl Client {
     pub(super) fn within(settings: &ClientSettings, bounds: Bounds) -> Result<Self, ClientError> {
         let build = |builder: reqwest::ClientBuilder| builder.build().map_err(ClientError::Invalid);
         let http = build(builder(settings, &bounds)?)?;
-        let files = build(builder(settings, &bounds)?.no_gzip().read_timeout(bounds.file_silence))?;
-        Ok(Self { http, files, bounds })
+        let of_files = || builder(settings, &bounds).map(|of| of.no_gzip().read_timeout(bounds.file_silence));
+        let (files, links) = (build(of_files()?)?, build(of_files()?.dns_resolver(Arc::new(PublicResolver)))?);
+        Ok(Self { http, files, links, bounds })
+    }
+
+    /// For files of hosts that are on this machine.
+    pub(super) fn files(&self) -> &reqwest::Client {
+        &self.files
+    }
+
+    /// For links.
+    pub(super) fn links(&self) -> &reqwest::Client {
+        &self.links
     }
 
     /// Makes a request of an API with its credentials. The body of an answer 200 goes into `file` where there is one.

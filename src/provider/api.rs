@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::Sink;
+use super::recordings::Recordings;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
 
@@ -78,6 +79,11 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// Further kinds of event whose records tell that webhooks told of a row: their keys are those of its events.
     fn heard_in(&self) -> &'static [Kind] {
         &[]
+    }
+
+    /// The recordings of calls, where the API has them.
+    fn recordings(&self) -> Option<&dyn Recordings> {
+        None
     }
 
     /// The id by which the provider finds a request again, for the log.

@@ -14,6 +14,7 @@ use crate::section::Section;
 use crate::verify::{AuthError, Signature, Verified, Verifier};
 
 mod api;
+mod double;
 mod event;
 mod form;
 mod outcome;
@@ -36,7 +37,7 @@ pub static INFO: ProviderInfo = ProviderInfo {
     kinds: &[Kind::CallEvent, Kind::CallRecord],
     example: include_str!("telphin/example.toml"),
     documentation: "docs/providers/telphin.md",
-    double: None,
+    double: Some(&double::INFO),
     configure,
     simulations: simulate::SIMULATIONS,
     streams: api::STREAMS,

@@ -190,7 +190,7 @@ fn what_can_not_be_played_is_told() {
     let place = Place::new();
     let script = place.file("faults.toml", "[manners]\nlnik = 1\n").display().to_string();
     for (arguments, code, told) in [
-        (&["double", "telphin"][..], 1, "there is one of: vonage, webex"),
+        (&["double", "acme"][..], 1, "there is one of: vonage, webex, telphin"),
         (&["double", "webex", "--listen", "0.0.0.0:0"], 1, "loopback"),
         (&["double", "webex", "--listen", "127.0.0.1:0", "--script", &script], 1, "line 2"),
         (&["double", "webex", "--listen", "127.0.0.1:0", "--script", "absent.toml"], 1, "can not be read"),
@@ -205,5 +205,5 @@ fn what_can_not_be_played_is_told() {
     }
     let listed = place.run(&["double", "--list"]);
     let names: Vec<&str> = listed.stdout.lines().filter_map(|line| line.split("  ").next()).map(str::trim).collect();
-    assert_eq!((listed.code, names), (Some(0), vec!["vonage", "webex"]), "{listed:?}");
+    assert_eq!((listed.code, names), (Some(0), vec!["vonage", "webex", "telphin"]), "{listed:?}");
 }

@@ -14,6 +14,7 @@ use crate::event::kind::Kind;
 use crate::event::time::Time;
 use crate::json::{Members, Text};
 use crate::provider::api::{Access, Answer, Api, Pace, Question, Request, Row, StreamInfo, Talk, Verdict};
+use crate::provider::recordings::Recordings;
 use crate::provider::{Fault, Sink};
 
 mod body;
@@ -22,6 +23,8 @@ mod ending;
 mod history;
 mod judge;
 mod keys;
+mod months;
+mod recordings;
 mod requests;
 mod said;
 mod times;
@@ -60,6 +63,7 @@ const fn stream(name: &'static str) -> StreamInfo {
 /// Telphin refuses a question about statistics while another one is under way.
 const PACES: &[Pace] = &[
     Pace { class: requests::STATISTICS, requests: 4, per: Duration::from_secs(1), at_once: 1 },
+    Pace { class: requests::RECORDINGS, requests: 4, per: Duration::from_secs(1), at_once: 1 },
     Pace { class: requests::USER, requests: 4, per: Duration::from_secs(1), at_once: 1 },
 ];
 
@@ -71,6 +75,7 @@ struct TelphinApi {
     quota_reserve_percent: u32,
     region: Option<country::Id>,
     account: Arc<Account>,
+    recordings: recordings::TelphinRecordings,
 }
 
 /// Whose calls are asked for, and how.
@@ -88,24 +93,34 @@ impl Account {
         self.is_confirmed.load(Ordering::Relaxed)
     }
 
-    fn confirm(&self) {
-        self.is_confirmed.store(true, Ordering::Relaxed);
+    /// Whether the answer about the user names this account; if not, what is to be done.
+    fn is_that_of(&self, user: &str) -> Result<(), String> {
+        let client = body::client_id(user);
+        if client.as_ref() == Some(&self.id) {
+            self.is_confirmed.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let whose = client.map_or_else(|| "no client's".to_owned(), |client| format!("those of client {client}"));
+        let id = &self.id;
+        Err(format!("the credentials are {whose}, and account_id is {id}; one of the two has to be changed"))
     }
 }
 
 /// Reads the keys of the API; nothing without credentials.
 pub(super) fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Option<Box<dyn Api>> {
     let keys = keys::read(section, source.account_id.as_deref());
+    let account = Arc::new(Account {
+        id: keys.account_id?,
+        utc_offset_min: keys.utc_offset_min,
+        is_confirmed: AtomicBool::new(false),
+    });
     Some(Box::new(TelphinApi {
         access: keys.access?,
         bases: [(requests::API, keys.api_url?)],
         quota_reserve_percent: keys.quota_reserve_percent,
         region: source.region,
-        account: Arc::new(Account {
-            id: keys.account_id?,
-            utc_offset_min: keys.utc_offset_min,
-            is_confirmed: AtomicBool::new(false),
-        }),
+        recordings: recordings::TelphinRecordings { account: Arc::clone(&account) },
+        account,
     }))
 }
 
@@ -140,6 +155,10 @@ impl Api for TelphinApi {
 
     fn heard_in(&self) -> &'static [Kind] {
         &[Kind::CallEvent]
+    }
+
+    fn recordings(&self) -> Option<&dyn Recordings> {
+        Some(&self.recordings)
     }
 
     fn map<'r>(&self, row: &Row<'r>, out: &mut dyn Sink<'r>) {

@@ -142,7 +142,7 @@ fn microseconds(time: Time) -> String {
 }
 
 /// Telphin signs nothing: the secret ends the URL that was entered there.
-fn sign(signing: &Signing<'_>, bytes: Vec<u8>) -> SignedRequest {
+pub(super) fn sign(signing: &Signing<'_>, bytes: Vec<u8>) -> SignedRequest {
     SignedRequest { url_token: signing.credentials.key(), ..signing.encoding.request(bytes) }
 }
 

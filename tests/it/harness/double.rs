@@ -10,8 +10,9 @@ use trunkline::http::Listening;
 use trunkline::http::double::{Doors, Theatre, serve};
 use trunkline::provider::double::stage::Stage;
 use trunkline::provider::double::world::{Fates, HOUR_MS, World};
-use trunkline::provider::double::{Bases, Entrance};
+use trunkline::provider::double::{Bases, Entrance, Recipient};
 use trunkline::providers;
+use trunkline::request::Method;
 
 /// A double that is served.
 pub(crate) struct TestDouble {
@@ -19,6 +20,7 @@ pub(crate) struct TestDouble {
     pub(crate) entrance: Entrance,
     now_ms: Arc<AtomicI64>,
     client: reqwest::Client,
+    theatre: Arc<Theatre>,
     server: Option<Listening>,
 }
 
@@ -40,8 +42,9 @@ impl TestDouble {
         let now_ms = Arc::new(AtomicI64::new(world.since.unix_ms() + 3 * HOUR_MS));
         let turned = Arc::clone(&now_ms);
         let clock = move || Time::from_unix_ms(turned.load(Ordering::Relaxed)).unwrap();
-        let server = serve(doors, &Theatre::new(stage, Arc::new(clock))).unwrap();
-        Self { bases, entrance, now_ms, client: super::client(), server: Some(server) }
+        let theatre = Theatre::new(stage, Arc::new(clock));
+        let server = serve(doors, &theatre).unwrap();
+        Self { bases, entrance, now_ms, client: super::client(), theatre, server: Some(server) }
     }
 
     pub(crate) fn turn_clock(&self, seconds: i64) {
@@ -79,6 +82,25 @@ impl TestDouble {
     pub(crate) async fn facts(&self, query: &str) -> Vec<Value> {
         let facts = self.client.get(format!("{}/_double/facts?{query}", self.bases.first)).send().await.unwrap();
         json(facts).await["facts"].as_array().unwrap().clone()
+    }
+
+    /// Delivers every webhook that is due by now, and tells how many were taken.
+    pub(crate) async fn deliver(&self, url: &str, secret: &str) -> usize {
+        let recipient = Recipient { url: url.to_owned(), secret: secret.into() };
+        let mut taken = 0;
+        while let Some(delivery) = self.theatre.due(&recipient) {
+            let request = delivery.request;
+            let token = request.url_token.map(|token| format!("/{token}")).unwrap_or_default();
+            let method = if request.method == Method::Get { reqwest::Method::GET } else { reqwest::Method::POST };
+            let mut builder = self.client.request(method, format!("{url}{token}?{}", request.query)).body(request.body);
+            for (name, value) in &request.headers {
+                builder = builder.header(*name, value);
+            }
+            let is_taken = builder.send().await.unwrap().status().is_success();
+            self.theatre.delivered(delivery.id, is_taken);
+            taken += usize::from(is_taken);
+        }
+        taken
     }
 
     pub(crate) async fn stop(&mut self) {

@@ -80,11 +80,9 @@ impl History {
     }
 
     fn user(&mut self, text: &str) -> Option<Ending> {
-        let client = body::client_id(text);
-        if client.as_deref() != Some(self.account.id.as_str()) {
-            return Some(wrong_account(client.as_deref(), &self.account.id));
+        if let Err(mend) = self.account.is_that_of(text) {
+            return Some(Ending::Failed(Verdict::Misconfigured { word: "wrong_account", mend }));
         }
-        self.account.confirm();
         self.step = Step::Page(1);
         None
     }
@@ -174,12 +172,6 @@ fn id(members: &Members<'_>) -> Option<String> {
 
 fn hash(text: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
-}
-
-fn wrong_account(client: Option<&str>, account_id: &str) -> Ending {
-    let whose = client.map_or_else(|| "no client's".to_owned(), |client| format!("those of client {client}"));
-    let mend = format!("the credentials are {whose}, and account_id is {account_id}; one of the two has to be changed");
-    Ending::Failed(Verdict::Misconfigured { word: "wrong_account", mend })
 }
 
 fn wrong_zone(others: &[i64]) -> Ending {

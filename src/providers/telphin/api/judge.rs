@@ -81,7 +81,8 @@ fn forbidden(answer: &Answer) -> Verdict {
 
 fn not_found(request: &Request, answer: &Answer) -> Verdict {
     let said = Said::by(answer);
-    if requests::is_of_one_call(request) && said.status != "client_not_found" {
+    let is_of_one = requests::is_of_one_call(request) || request.class == requests::RECORDINGS;
+    if is_of_one && said.status != "client_not_found" {
         return Verdict::Empty;
     }
     let mend = match request.class {

@@ -18,6 +18,9 @@ pub(super) const STATISTICS: &str = "statistics";
 /// Class of the question whose credentials these are.
 pub(super) const USER: &str = "user";
 
+/// Class of requests for one recording, and for archives.
+pub(super) const RECORDINGS: &str = "recordings";
+
 /// Where everything but tokens lies.
 pub(super) const ROOT: &str = "/api/ver1.0";
 
@@ -55,16 +58,21 @@ pub(super) fn is_of_one_call(request: &Request) -> bool {
     behind.is_some_and(|behind| !behind.is_empty())
 }
 
+/// Whether a request asks for sums.
+pub(super) fn is_of_sums(request: &Request) -> bool {
+    request.path.ends_with("/stats/")
+}
+
 /// Whether a request asks for recordings.
 pub(super) fn is_of_recordings(request: &Request) -> bool {
     request.path.ends_with("/record/")
 }
 
-fn client(account: &Account, resource: &str) -> String {
+pub(super) fn client(account: &Account, resource: &str) -> String {
     format!("{ROOT}/client/{}/{resource}", account.id)
 }
 
-fn within(request: Request, account: &Account, from: Time, to: Time) -> Request {
+pub(super) fn within(request: Request, account: &Account, from: Time, to: Time) -> Request {
     request
         .with("start_datetime", written(from, account.utc_offset_min))
         .with("end_datetime", written(to, account.utc_offset_min))
