@@ -253,6 +253,9 @@ pub trait Found {
     /// One row, as JSON text.
     fn row(&mut self, json: &str);
 
+    /// Nothing that was told since the conversation began is to be believed.
+    fn take_back(&mut self) {}
+
     /// What was asked for is at another host of the provider, where it can be asked for at once the next time.
     fn moved(&mut self, _host: &Url) {}
 }

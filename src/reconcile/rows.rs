@@ -59,6 +59,8 @@ pub struct Rows {
     count: u32,
     bytes: u64,
     most_bytes: u64,
+    /// Whether the file may stand elsewhere than at its end.
+    was_read: bool,
     error: Option<RowsError>,
 }
 
@@ -70,7 +72,7 @@ impl Rows {
     pub fn begin(work_dir: &Path, most_bytes: u64) -> Result<Self, RowsError> {
         std::fs::create_dir_all(work_dir)?;
         let file = BufWriter::new(tempfile::tempfile_in(work_dir)?);
-        Ok(Self { file, groups: Vec::new(), count: 0, bytes: 0, most_bytes, error: None })
+        Ok(Self { file, groups: Vec::new(), count: 0, bytes: 0, most_bytes, was_read: false, error: None })
     }
 
     /// How many there are.
@@ -81,6 +83,22 @@ impl Rows {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The place behind the last row.
+    pub fn end(&self) -> Place {
+        Place { row: self.count, offset_bytes: self.bytes }
+    }
+
+    /// Forgets the rows behind a place. A failure is told when the rows are read.
+    pub fn forget_behind(&mut self, place: Place) {
+        if self.error.is_some() {
+            return;
+        }
+        let cut = self.file.flush().and_then(|()| self.file.get_ref().set_len(place.offset_bytes));
+        self.groups.retain(|group| group.first < place.row);
+        (self.count, self.bytes, self.was_read) = (place.row, place.offset_bytes, true);
+        self.error = cut.err().map(Into::into);
     }
 
     /// What follows is of this answer.
@@ -106,6 +124,9 @@ impl Rows {
 
     /// A line break inside of a row is white space between its members.
     fn write(&mut self, json: &str) -> io::Result<()> {
+        if std::mem::take(&mut self.was_read) {
+            self.file.seek(SeekFrom::End(0))?;
+        }
         if json.contains('\n') {
             self.file.write_all(json.replace('\n', " ").as_bytes())?;
         } else {
@@ -129,6 +150,7 @@ impl Rows {
     pub fn read_from(&mut self, place: Place) -> Result<Reading<'_>, RowsError> {
         self.check()?;
         self.file.flush()?;
+        self.was_read = true;
         let mut file = BufReader::new(self.file.get_ref());
         file.seek(SeekFrom::Start(place.offset_bytes))?;
         Ok(Reading { file, groups: &self.groups, place, line: String::new() })
@@ -216,6 +238,27 @@ mod tests {
         let end = reading.place();
         rows.push("{\"n\":3}");
         assert_eq!(all(&mut rows, end), [row(3, "{\"n\":3}", "b")]);
+    }
+
+    #[test]
+    fn rows_follow_the_last_one_however_far_the_others_were_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rows = Rows::begin(dir.path(), 1 << 20).unwrap();
+        rows.group(&fetched("a"), None, at());
+        let text = |number: u32| format!("{{\"n\":{number},\"more\":\"{}\"}}", "x".repeat(40));
+        (0..1000).for_each(|number| rows.push(&text(number)));
+        assert_eq!(rows.read_from(Place::default()).unwrap().next_row().unwrap().unwrap().0, 0);
+        let end = rows.end();
+        rows.group(&fetched("b"), None, at());
+        rows.push(&text(1000));
+        let read = all(&mut rows, Place::default());
+        assert_eq!(read.len(), 1001);
+        assert!(read.iter().all(|(number, row, _)| *row == text(*number)));
+        rows.forget_behind(end);
+        rows.group(&fetched("c"), None, at());
+        rows.push(&text(7));
+        assert_eq!(all(&mut rows, end), [(1000, text(7), "c".to_owned())]);
+        assert_eq!(all(&mut rows, Place::default()).len(), 1001);
     }
 
     #[test]

@@ -134,7 +134,8 @@ async fn what_is_left_of_the_quota_is_left_to_others() {
     assert!(put_off.code == Some(4) && put_off.stderr.contains("asked again in 3"), "{put_off:?}");
     let asked = double.log().await.iter().filter(|entry| entry["path"].as_str().unwrap().starts_with("/api/")).count();
     assert_eq!(asked, 6, "19 of 100 are left then");
-    assert_eq!(app.records(CALL_RECORD).len(), 0);
+    let published = app.records(CALL_RECORD).len();
+    assert!((1..240).contains(&published), "what was read until then is true: {published}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

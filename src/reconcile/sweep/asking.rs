@@ -31,6 +31,8 @@ const OF_THE_SOURCE: [&str; 2] = ["unauthorized", "tls"];
 
 /// Takes what the provider tells.
 struct Collector<'c> {
+    /// Where the rows of this question begin.
+    begin: Place,
     rows: &'c mut Rows,
     cell: Option<CellNumber>,
     asked_from: Time,
@@ -47,6 +49,11 @@ impl Found for Collector<'_> {
 
     fn row(&mut self, json: &str) {
         self.rows.push(json);
+    }
+
+    fn take_back(&mut self) {
+        self.rows.forget_behind(self.begin);
+        self.counts.clear();
     }
 
     fn moved(&mut self, host: &Url) {
@@ -211,6 +218,7 @@ impl Comparing<'_> {
         };
         let asked_from = asked.from.plus_s(i64::from(self.stream.margin_s));
         let mut collector = Collector {
+            begin: state.rows.end(),
             rows: &mut state.rows,
             cell,
             asked_from,

@@ -76,6 +76,9 @@ impl History {
             Step::Recordings => self.recordings(answer),
             Step::Call(_) => self.call(answer, found),
         };
+        if let Some(Some(Ending::Failed(Verdict::Misconfigured { .. }))) = taken {
+            found.take_back();
+        }
         taken.unwrap_or(Some(Ending::Failed(Verdict::NotUnderstood)))
     }
 
