@@ -190,6 +190,7 @@ impl Command {
             match comparing.compare(windows, tell).await {
                 Ok(mut compared) => {
                     regions = std::mem::take(&mut compared.regions);
+                    result.error = compared.stopped.take();
                     result.take(compared, &mut run);
                 }
                 Err(error) => {
@@ -198,6 +199,9 @@ impl Command {
                 }
             }
             self.remember(&run).await;
+            if result.error.is_some() {
+                break;
+            }
         }
         result.elapsed = started.elapsed();
         if result.is_whole() {

@@ -144,8 +144,10 @@ pub enum CompareError {
 pub struct Compared {
     /// What was found of each cell.
     pub cells: Cells,
-    /// How each window ended, oldest first.
+    /// How each window ended, oldest first. Those that were not asked for whole are left out.
     pub windows: Vec<(Window, End)>,
+    /// Why not everything was asked for, and nothing more can be asked for now.
+    pub stopped: Option<CompareError>,
     /// Windows of which the provider told anything.
     pub answered_windows: u64,
     /// Answers of the provider.
@@ -195,9 +197,6 @@ impl Comparing<'_> {
         let end = self.compare_rows(&mut state, Place::default(), tell).await?;
         self.ask_behind_audits(&mut state, end, tell).await?;
         self.keep_strange(&state).await?;
-        match state.stopped.take() {
-            Some(error) => Err(error),
-            None => Ok(state.finish(self.outlet.is_none())),
-        }
+        Ok(state.finish(self.outlet.is_none()))
     }
 }

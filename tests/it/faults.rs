@@ -579,3 +579,25 @@ async fn what_is_odd_in_a_row_is_published_and_counted() {
     let event = value_of(&ground.records(CALL_RECORD)[0]);
     assert_eq!((&event["direction"], &event["user"]["name"]), (&"unknown".into(), &"\u{fffd}".into()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_whole_before_a_stop_is_done_and_the_rest_is_not_told_of() {
+    let ground = Ground::start().await;
+    for (script, done, word) in [
+        (counts!(", nth = 3", "status = 429, headers = { Retry-After = \"1000\" }"), 2, "1000 s"),
+        (rows!(", nth = 3", "status = 429, headers = { Retry-After = \"1000\" }"), 1, "1000 s"),
+        (counts!(", nth = 3", "status = 403"), 0, "forbidden"),
+    ] {
+        let double =
+            TestDouble::start("webex", World { seed: 77 + done as u64, facts_per_hour: 20, ..world() }, script);
+        double.turn_clock(3600);
+        let side = ground.side(&double, "");
+        let compared = side.compare_some("cdr", &hours(0..3)).await.unwrap();
+        let told = compared.stopped.as_ref().unwrap().to_string();
+        assert!(told.contains(word), "{told}");
+        let ends: Vec<String> = compared.windows.iter().map(|(_, end)| end_of(end)).collect();
+        assert_eq!(ends, vec!["complete"; done], "{told}");
+        let again = side.compare_some("cdr", &hours(0..3)).await.unwrap();
+        assert!(again.stopped.is_none() && again.windows.len() == 3, "{:?}", again.stopped);
+    }
+}

@@ -125,9 +125,10 @@ impl Stream {
     /// Compares some windows, and tells whether the next ones can be compared too.
     async fn batch(&mut self, desk: &Desk, reads: &[Read], sums: &mut SweepSums) -> bool {
         let error = match self.compare(desk, reads, sums).await {
-            Ok(()) => {
+            Ok(stopped) => {
                 self.write(desk).await;
-                return true;
+                let Some(error) = stopped else { return true };
+                error
             }
             Err(error) => error,
         };
@@ -151,7 +152,13 @@ impl Stream {
         true
     }
 
-    async fn compare(&mut self, desk: &Desk, reads: &[Read], sums: &mut SweepSums) -> Result<(), CompareError> {
+    /// Compares windows, and tells why not all of them were asked for, if that is so.
+    async fn compare(
+        &mut self,
+        desk: &Desk,
+        reads: &[Read],
+        sums: &mut SweepSums,
+    ) -> Result<Option<CompareError>, CompareError> {
         let outlet = desk.tools.outlet();
         desk.show(self.name(), |standing| standing.state = StreamState::WaitingForKafka);
         self.metrics.state(StreamState::WaitingForKafka.name());
@@ -183,7 +190,7 @@ impl Stream {
             self.settle(desk, reading, sums);
         }
         self.show(desk);
-        Ok(())
+        Ok(compared.stopped)
     }
 
     fn settle(&mut self, desk: &Desk, reading: Reading, sums: &mut SweepSums) {

@@ -79,11 +79,12 @@ impl Comparing<'_> {
         tell: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), CompareError> {
         self.ask_counts(state, tell).await?;
-        if state.stopped.is_some() {
-            return Ok(());
-        }
         let cells = self.cells_to_ask(state, tell).await?;
+        // A provider that wants no more questions about numbers for a while may take those about rows.
+        let is_throttled = matches!(state.stopped, Some(CompareError::Throttled(_)));
+        let throttled = if is_throttled { state.stopped.take() } else { None };
         self.ask_cells(state, cells).await;
+        state.stopped = state.stopped.take().or(throttled);
         Ok(())
     }
 
@@ -126,6 +127,10 @@ impl Comparing<'_> {
     /// What is refused about one account leaves its cell open and stops nothing.
     async fn ask_cells(&self, state: &mut State, cells: Vec<CellNumber>) {
         for cell in cells {
+            if state.stopped.is_some() {
+                state.leave(cell);
+                continue;
+            }
             let Some((account, hour)) = state.cells.place(cell).map(|(account, hour)| (account.to_owned(), hour))
             else {
                 continue;
@@ -143,7 +148,7 @@ impl Comparing<'_> {
                 }
                 Answered::Stopped(error) => {
                     state.stopped = Some(error);
-                    break;
+                    state.leave(cell);
                 }
                 other => state.note_open(window, &other),
             }
@@ -158,7 +163,7 @@ impl Comparing<'_> {
         tell: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), CompareError> {
         let cells = state.cells_behind_audits();
-        if state.stopped.is_some() || state.audit_mismatches() == 0 {
+        if state.audit_mismatches() == 0 {
             return Ok(());
         }
         tracing::warn!(

@@ -25,6 +25,8 @@ pub(super) struct Told {
     pub(super) is_expired: bool,
     pub(super) is_answered: bool,
     pub(super) is_unchanged: bool,
+    /// Whether something of it was not asked for.
+    pub(super) is_left: bool,
 }
 
 /// An answer that is none of this API, and where it came from.
@@ -106,6 +108,15 @@ impl State {
         Ok(())
     }
 
+    /// A cell that should be asked for is not.
+    pub(super) fn leave(&mut self, cell: CellNumber) {
+        let hour = self.cells.place(cell).map(|(_, hour)| hour);
+        self.audited.retain(|audited| *audited != cell);
+        let windows =
+            self.windows.values_mut().filter(|(window, _)| hour.is_some_and(|hour| hour.contains(window.from())));
+        windows.for_each(|(_, told)| told.is_left = true);
+    }
+
     /// How many audited cells have rows that the topics lack.
     pub(super) fn audit_mismatches(&self) -> u64 {
         self.mismatched().count() as u64
@@ -132,9 +143,12 @@ impl State {
             (None, counts) if !counts.is_settled() && !is_dry_run => End::Open { why: "not_published".to_owned() },
             (None, _) => End::Complete { digest: told.digest },
         };
-        let windows = self.windows.values().map(|(window, told)| (*window, end(*window, told))).collect();
+        let was_asked = |told: &Told| !told.is_left && (told.is_answered || told.is_expired || told.why.is_some());
+        let asked = self.windows.values().filter(|(_, told)| was_asked(told));
+        let windows = asked.map(|(window, told)| (*window, end(*window, told))).collect();
         Compared {
             windows,
+            stopped: self.stopped,
             answered_windows: self.windows.values().filter(|(_, told)| told.is_answered).count() as u64,
             requests: self.requests,
             scanned_records: self.scanned_records,
