@@ -11,6 +11,7 @@
 //! [`Ended::Throttled`], and can be asked again then.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,11 +25,13 @@ use crate::provider::api::{Answer, Api, Ending, Found, Heard, Question, Request,
 use crate::telemetry::api::ApiMetrics;
 
 pub mod access;
+mod archive;
 mod exchange;
 mod fetch;
 mod origin;
 mod pace;
 mod wait;
+mod work;
 
 use access::{Authorisation, Vault};
 use exchange::Trouble;
@@ -37,6 +40,8 @@ use fetch::File;
 pub use fetch::{Fetching, Target};
 use pace::Paces;
 use wait::{LONGEST_ON_THE_SPOT, delays, told_wait};
+use work::Reading;
+pub use work::WorkFile;
 
 /// How much a conversation may say, however much there is left.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +86,14 @@ pub struct Fetched {
 pub trait Findings: Found {
     /// What is found from now on is in this answer.
     fn fetched(&mut self, fetched: &Arc<Fetched>);
+
+    /// Room for a file while it is read.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn work_file(&mut self) -> io::Result<WorkFile> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// How asking a question ended.
@@ -179,13 +192,26 @@ impl Line {
         let mut talk = self.api.ask(question);
         let mut say = talk.next(Heard::Begin, findings);
         for _ in 0..self.limits.requests {
+            if started.elapsed() >= self.limits.duration && !matches!(say, Say::Done(_)) {
+                return too_long();
+            }
             let request = match say {
                 Say::Done(ending) => return Ended::Said(ending),
                 Say::Send(request) => request,
+                Say::Wait(wait) => {
+                    (self.sleep)(wait).await;
+                    say = talk.next(Heard::Waited, findings);
+                    continue;
+                }
+                Say::Fetch(download) => {
+                    say = match self.read_file(&download, findings).await {
+                        Reading::Read(read) => talk.next(Heard::File(read), findings),
+                        Reading::Judged(verdict) => talk.next(Heard::Judged(&verdict), findings),
+                        Reading::Throttled(wait) => return Ended::Throttled(wait),
+                    };
+                    continue;
+                }
             };
-            if started.elapsed() >= self.limits.duration {
-                return too_long();
-            }
             say = match self.exchange(&request, None).await {
                 Exchanged::Answered(answer, fetched, word) => {
                     findings.fetched(&fetched);
@@ -199,7 +225,7 @@ impl Line {
         }
         match say {
             Say::Done(ending) => Ended::Said(ending),
-            Say::Send(_) => too_long(),
+            Say::Send(_) | Say::Wait(_) | Say::Fetch(_) => too_long(),
         }
     }
 

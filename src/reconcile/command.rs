@@ -38,7 +38,7 @@ use crate::telemetry::metrics::Metrics;
 /// How long Kafka is waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// So many windows are compared at once, and remembered when they are done.
+/// So many windows are compared at once at least, and remembered when they are done.
 const BATCH_WINDOWS: usize = 24;
 
 /// An hour less than the provider keeps.
@@ -222,7 +222,7 @@ impl<'c> Command<'c> {
             provider: self.source.info.name,
         };
         let comparing = self.comparing(stream, &outlet);
-        for windows in left.chunks(BATCH_WINDOWS) {
+        for windows in left.chunks(self.batch_windows(stream)) {
             match comparing.compare(windows, tell).await {
                 Ok(compared) => result.take(compared, &mut run),
                 Err(error) => {
@@ -238,6 +238,12 @@ impl<'c> Command<'c> {
             self.remember(&anew).await;
         }
         Ok(())
+    }
+
+    /// As many windows as one question may be about are asked for at once.
+    fn batch_windows(&self, stream: &StreamInfo) -> usize {
+        let widest_hours = usize::try_from(self.api.widest_s(stream) / 3600).unwrap_or_default();
+        widest_hours.max(BATCH_WINDOWS)
     }
 
     fn comparing<'r>(&'r self, stream: &'static StreamInfo, outlet: &'r Outlet<'r>) -> Comparing<'r> {

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::event::envelope::Record;
 use crate::event::time::Time;
-use crate::outbound::{Ended, Fetched, Findings, Line};
+use crate::outbound::{Ended, Fetched, Findings, Line, WorkFile};
 use crate::provider::api::{Asked, Ending, Found, Question, StreamInfo, Verdict};
 use crate::publish::scan::{ScanError, Scanner};
 use crate::reconcile::compare::cells::{CellNumber, Cells, TooManyCells};
@@ -194,6 +194,10 @@ impl Findings for Collector<'_> {
         self.answers += 1;
         self.rows.group(fetched, self.cell, self.asked_from);
     }
+
+    fn work_file(&mut self) -> std::io::Result<WorkFile> {
+        self.rows.work_file()
+    }
 }
 
 impl Comparing<'_> {
@@ -287,7 +291,8 @@ impl Comparing<'_> {
         windows: &[Window],
         tell: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), CompareError> {
-        let mut left = join(windows.iter().copied(), self.stream.widest_window_s());
+        let widest_s = i64::from(self.mapper.api.widest_s(self.stream)).min(self.stream.widest_window_s());
+        let mut left = join(windows.iter().copied(), widest_s);
         left.reverse();
         let mut done = 0;
         while let Some(window) = left.pop() {

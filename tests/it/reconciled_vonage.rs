@@ -138,3 +138,40 @@ async fn what_goes_wrong_while_pages_are_read_is_told_and_what_was_listed_is_pub
         assert!(!format!("{finished:?}").contains(double.credential("api_secret")));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_reports_are_those_of_pages() {
+    for manners in ["", "rendering = \"flat\"\nprefixed_ids = true\nfile = \"foreign_link\"", "file_rows = 60"] {
+        let double = double(manners);
+        let app = TestApp::start().await;
+        let by_reports = place(&app, &double, "report_mode = \"reports\"\n");
+        let all = [&WHOLE[..], &ALL_PRODUCTS].concat();
+        let first = reconcile(&by_reports, &all).await;
+        assert_eq!(first.code, Some(0), "{manners} {first:?}");
+        let facts = double.facts("from=2026-02-03T10:00:00Z&to=2026-02-03T13:00:00Z").await;
+        let expected: BTreeSet<String> = facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned()).collect();
+        assert_eq!((keys(&app), total(&first, "published")), (expected, facts.len() as u64), "{manners}");
+        assert_eq!(value_of(&app.records(STATUS)[0])["ingest"]["via"], "report");
+        let by_pages = place_of(&app, &double);
+        let second = reconcile(&by_pages, &all).await;
+        assert_eq!((second.code, total(&second, "published")), (Some(0), 0), "{manners} {second:?}");
+        assert_eq!(total(&second, "held"), facts.len() as u64);
+    }
+}
+
+/// The same source, asking by pages.
+fn place_of(app: &TestApp, double: &TestDouble) -> Place {
+    place(app, double, "report_mode = \"records\"\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_file_that_is_not_proven_is_published() {
+    for (manners, code) in [("end = \"failed\"", 1), ("file = \"other_columns\"", 1)] {
+        let double = double(manners);
+        let app = TestApp::start().await;
+        let place = place(&app, &double, "report_mode = \"reports\"\n");
+        let finished = reconcile(&place, &[&WHOLE[..], &["--product", "SMS"]].concat()).await;
+        assert_eq!(finished.code, Some(code), "{manners} {finished:?}");
+        assert!(keys(&app).is_empty(), "{manners}");
+    }
+}

@@ -17,7 +17,7 @@ impl Check {
 impl Talk for Check {
     fn next(&mut self, heard: Heard<'_>, _found: &mut dyn Found) -> Say {
         match heard {
-            Heard::Begin => Say::Send(self.0.clone()),
+            Heard::Begin | Heard::Waited | Heard::File(_) => Say::Send(self.0.clone()),
             Heard::Answer(_) => Say::Done(Ending::Whole),
             Heard::Judged(verdict) => Say::Done(ending_of(verdict)),
         }

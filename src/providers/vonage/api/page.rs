@@ -36,7 +36,8 @@ pub(super) fn read(answer: &Answer, take: &mut dyn FnMut(&str)) -> Option<Page> 
     Some(Page { rows: rows.len() as u64, told, is_truncated, next: next(&members, is_truncated) })
 }
 
-fn raw<'b>(members: &Members<'b>, name: &str) -> Option<&'b RawValue> {
+/// A member as it stands.
+pub(super) fn raw<'b>(members: &Members<'b>, name: &str) -> Option<&'b RawValue> {
     match members.find(name)?.value {
         Value::Json(raw) => Some(raw),
         Value::Field(_) => None,

@@ -12,7 +12,7 @@ fn request() -> Request {
 }
 
 fn scope() -> Scope {
-    Scope { account_id: "abcd1234".to_owned(), with_texts: false }
+    Scope { account_id: "abcd1234".to_owned(), with_texts: false, with_subaccounts: false }
 }
 
 fn invalid_parameters(name: &str, reason: &str) -> Answer {
