@@ -69,8 +69,8 @@ async fn reconcile(place: &Place, more: &[&str]) -> Finished {
 
 /// The sums over all streams.
 fn total(finished: &Finished, name: &str) -> u64 {
-    let lines = finished.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let summary = lines.filter(|line| line["kind"] == "summary").next_back().unwrap();
+    let mut lines = finished.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let summary = lines.rfind(|line| line["kind"] == "summary").unwrap();
     summary["totals"][name].as_u64().unwrap()
 }
 
@@ -133,7 +133,7 @@ async fn what_goes_wrong_while_pages_are_read_is_told_and_what_was_listed_is_pub
         let place = place(&app, &double, "");
         let finished = reconcile(&place, &[&WHOLE[..], &["--product", "messages.outbound"]].concat()).await;
         assert_eq!(finished.code, Some(code), "{manners} {fault} {finished:?}");
-        let listed = rows.unwrap_or_else(|| whole.len());
+        let listed = rows.unwrap_or(whole.len());
         assert_eq!(app.records(STATUS).len(), listed, "{manners} {fault}");
         assert!(!format!("{finished:?}").contains(double.credential("api_secret")));
     }

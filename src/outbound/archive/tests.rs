@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use proptest::prelude::*;
@@ -69,7 +70,7 @@ fn a_bomb_and_a_record_without_an_end_are_broken() {
     let mut endless = "id,status\n\"".to_owned();
     while endless.len() < 9 << 20 {
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        endless.push_str(&format!("{noise:016x}"));
+        write!(endless, "{noise:016x}").unwrap();
     }
     assert_eq!(read_bytes(&zip_of(&endless)).map(|rows| rows.len()), Err(FileFault::Broken));
 }

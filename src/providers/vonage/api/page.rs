@@ -118,7 +118,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_reading_panic(body: Vec<u8>, json in "[\\[\\]{}:,\"0-9a-z_ ]{0,60}", href in "\\PC{0,40}") {
-            for body in [body, json.into_bytes(), format!("{{\"records\":[],\"_links\":{{\"next\":{{\"href\":{:?}}}}}}}", href).into_bytes()] {
+            let link = format!("{{\"records\":[],\"_links\":{{\"next\":{{\"href\":{href:?}}}}}}}");
+            for body in [body, json.into_bytes(), link.into_bytes()] {
                 read(&Answer { status: 200, body, ..Answer::default() }, &mut |_| ());
             }
         }

@@ -58,7 +58,7 @@ fn table(traffic: &Traffic, query: &Query, items: &[Item], form: FileForm, asked
     table
 }
 
-fn header<'n>(name: &'n str, form: FileForm) -> &'n str {
+fn header(name: &str, form: FileForm) -> &str {
     match name {
         "id" | "message_id" | "call_id" if form == FileForm::OtherColumns => "something_else",
         name => name,
