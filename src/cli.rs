@@ -14,6 +14,7 @@ pub mod output;
 pub mod providers;
 pub mod reconcile;
 pub mod replay;
+pub mod reports;
 pub mod schemas;
 pub mod send;
 pub mod serve;
@@ -65,6 +66,7 @@ enum Command {
     Tail(tail::Tail),
     Replay(replay::Replay),
     Reconcile(reconcile::Reconcile),
+    Reports(reports::Reports),
     Topics(topics::Topics),
     Spool(spool::Spool),
     Providers(providers::Providers),
@@ -174,6 +176,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Tail(command) => command.run(&context),
             Command::Replay(command) => command.run(&context).await,
             Command::Reconcile(command) => command.run(&context).await,
+            Command::Reports(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Spool(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),

@@ -229,6 +229,21 @@ impl Line {
         }
     }
 
+    /// Makes one request outside of any conversation.
+    ///
+    /// # Errors
+    /// What came of it instead of an answer; [`Verdict::Throttled`] where the provider wants to be left alone.
+    pub async fn request(&self, request: &Request) -> Result<Answer, Verdict> {
+        match self.exchange(request, None).await {
+            Exchanged::Answered(answer, _, word) => {
+                self.metrics.request(request.class, word);
+                Ok(answer)
+            }
+            Exchanged::Judged(verdict) => Err(verdict),
+            Exchanged::Throttled(otherwise) => Err(Verdict::Throttled { otherwise }),
+        }
+    }
+
     /// Makes one request until it is answered or nothing will come of it.
     async fn exchange(&self, request: &Request, mut file: Option<&mut File<'_>>) -> Exchanged {
         let mut delays = delays();

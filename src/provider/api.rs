@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub mod reports;
+
 use super::Sink;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
@@ -66,6 +68,11 @@ pub trait Api: fmt::Debug + Send + Sync {
     /// By which way the rows of an answer came, by the path that was asked: what is published as `ingest.via`.
     fn via(&self, _path: &str) -> &'static str {
         "poll"
+    }
+
+    /// Reports that somebody may ask for by hand, if the provider makes any.
+    fn reports(&self) -> Option<&dyn reports::Reports> {
+        None
     }
 
     /// Texts of messages are to be asked for too, since they are published.

@@ -175,3 +175,39 @@ async fn nothing_of_a_file_that_is_not_proven_is_published() {
         assert!(keys(&app).is_empty(), "{manners}");
     }
 }
+
+async fn reports(place: &Place, more: &[&str]) -> Finished {
+    let arguments = [&["--log", "error", "reports", "v"], more].concat();
+    tokio::task::block_in_place(|| place.run(&arguments))
+}
+
+const FEBRUARY: [&str; 4] = ["--from", "2026-02-03", "--to", "2026-02-04"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_made_listed_and_downloaded_by_hand() {
+    let double = double("ready_s = 0");
+    let app = TestApp::start().await;
+    let place = place(&app, &double, "");
+    let refused = reports(&place, &[&["create", "--product", "SMS"][..], &FEBRUARY].concat()).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("direction: is required"), "{refused:?}");
+    let create = ["create", "--product", "SMS", "--direction", "outbound", "--wait"];
+    let created = reports(&place, &[&create[..], &FEBRUARY].concat()).await;
+    assert_eq!(created.code, Some(0), "{created:?}");
+    let id = created.stdout.lines().next().unwrap();
+    let listed = reports(&place, &["list", "--state", "success"]).await;
+    assert!(listed.stdout.starts_with("ID") && listed.stdout.contains(id), "{listed:?}");
+    assert_eq!(reports(&place, &["list", "--state", "pending"]).await.stdout.lines().count(), 1);
+    let path = place.path("sms.zip");
+    let path = path.to_str().unwrap();
+    let downloaded = reports(&place, &["download", id, "--output", path]).await;
+    assert_eq!(downloaded.code, Some(0), "{downloaded:?}");
+    assert!(std::fs::read(path).unwrap().starts_with(b"PK"));
+    let again = reports(&place, &["download", id, "--output", path]).await;
+    assert!(again.code == Some(1) && again.stderr.contains("sms.zip"), "nothing is overwritten: {again:?}");
+    let cancelled = reports(&place, &["cancel", id]).await;
+    assert!(cancelled.code == Some(0) && cancelled.stdout.contains("it had ended"), "{cancelled:?}");
+    let unknown = reports(&place, &["status", "unknown"]).await;
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("no such report"), "{unknown:?}");
+    let odd = reports(&place, &["status", "../records"]).await;
+    assert!(odd.code == Some(1) && odd.stderr.contains("can be no id"), "{odd:?}");
+}

@@ -10,10 +10,12 @@ use url::Url;
 use super::{Section, SourceOptions};
 use crate::event::country;
 use crate::event::time::Time;
+use crate::provider::api::reports::Reports;
 use crate::provider::api::{Access, Answer, Api, Asked, Pace, Question, Request, Row, StreamInfo, Talk, Verdict};
 use crate::provider::{Fault, Sink};
 use crate::verify::Verified;
 
+mod by_hand;
 mod check;
 mod judge;
 mod keys;
@@ -116,6 +118,10 @@ impl Api for VonageApi {
 
     fn via(&self, path: &str) -> &'static str {
         if requests::is_media(path) { "report" } else { "poll" }
+    }
+
+    fn reports(&self) -> Option<&dyn Reports> {
+        Some(self)
     }
 
     fn want_texts(&mut self) {

@@ -10,7 +10,7 @@ pub(super) struct Check(Request);
 
 impl Check {
     pub(super) fn about(asked: &Asked, scope: &Scope) -> Self {
-        Self(requests::list(scope, asked.from, asked.to))
+        Self(requests::list_of(scope, &[], Some(asked.from), Some(asked.to)))
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn judge(request: &Request, answer: &Answer) -> Verdict {
         404 | 410 => not_found(request, answer),
         408 => Verdict::Again { word: "timeout" },
         423 | 428 | 429 => Verdict::Throttled { otherwise: PAUSE },
+        409 if request.verb == Verb::Delete => Verdict::Empty,
         402..=499 => refused(request, answer),
         500..=599 => Verdict::Again { word: "server_error" },
         _ => Verdict::NotUnderstood,

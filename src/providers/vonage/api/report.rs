@@ -6,20 +6,8 @@ use super::page::raw;
 use super::streams::{direction_of, product_of};
 use crate::event::time::Time;
 use crate::json::{Members, Text, items_of, number};
+use crate::provider::api::reports::Progress;
 use crate::provider::api::{Answer, Asked};
-
-/// How far a report is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// It is being made, or in a state that nobody has heard of.
-    Pending,
-    /// It is whole.
-    Ready,
-    /// Not all rows fitted.
-    Truncated,
-    /// There is none.
-    Failed,
-}
 
 /// What is known of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +15,17 @@ pub(super) struct Report {
     /// Its id, which is opaque.
     pub(super) id: String,
     pub(super) progress: Progress,
+    /// Vonage's word for that.
+    pub(super) word: String,
     /// The name of its file.
     pub(super) file: Option<String>,
     pub(super) items_count: Option<u64>,
     /// When it was asked for.
     asked_at: Option<Time>,
-    product: Option<String>,
+    pub(super) product: Option<String>,
     direction: Option<String>,
-    from: Option<Time>,
-    to: Option<Time>,
+    pub(super) from: Option<Time>,
+    pub(super) to: Option<Time>,
 }
 
 /// A report that was lost sight of is found again for so long.
@@ -54,9 +44,11 @@ impl Report {
         let of = |name: &str| members.text_or_number(name).or_else(|| parameters?.text_or_number(name));
         let time = |name: &str| of(name).and_then(|text| Time::parse_iso(&text));
         let id = members.text_or_number("request_id").filter(|id| is_name(id))?;
+        let word = members.text("request_status").or_else(|| members.text("status")).unwrap_or_default().into_owned();
         Some(Self {
             id: id.into_owned(),
-            progress: progress(members.text("request_status").or_else(|| members.text("status")).as_deref()),
+            progress: progress(&word),
+            word,
             file: link(&members).and_then(|link| file_of(&link)),
             items_count: members.read("items_count", |text| number::whole(&text)),
             asked_at: time("receive_time"),
@@ -90,8 +82,8 @@ impl Report {
     }
 }
 
-fn progress(word: Option<&str>) -> Progress {
-    match word.unwrap_or_default().trim().to_ascii_uppercase().as_str() {
+fn progress(word: &str) -> Progress {
+    match word.trim().to_ascii_uppercase().as_str() {
         "SUCCESS" => Progress::Ready,
         "TRUNCATED" => Progress::Truncated,
         "FAILED" | "ABORTED" => Progress::Failed,
@@ -112,7 +104,7 @@ fn file_of(link: &str) -> Option<String> {
 }
 
 /// Whether a text can stand in a path as one part of it.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=200).contains(&text.len()) && text.bytes().all(is_plain) && !text.bytes().all(|byte| byte == b'.')
 }
@@ -158,7 +150,7 @@ mod tests {
             ("ABORTED", Progress::Failed),
             ("FAILED", Progress::Failed),
         ] {
-            assert_eq!(progress(Some(word)), expected, "{word}");
+            assert_eq!(progress(word), expected, "{word}");
         }
     }
 

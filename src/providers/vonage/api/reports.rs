@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::judge::http_date;
 use super::records::ending_of;
-use super::report::{Progress, Report};
+use super::report::Report;
 use super::requests::{self, Scope};
 use super::streams::needed_of;
 use crate::event::time::Time;
+use crate::provider::api::reports::Progress;
 use crate::provider::api::{Answer, Asked, Download, Ending, FileFault, Found, Heard, Say, Talk, Verdict};
 
 /// A report covers so much at most: more rows than a file should have come of more.

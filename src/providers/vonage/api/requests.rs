@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::streams::{direction_of, product_of};
 use crate::event::time::Time;
+use crate::provider::api::reports::Order;
 use crate::provider::api::{Asked, Request, Verb};
 
 /// The base of everything.
@@ -64,18 +65,9 @@ fn with_message(scope: &Scope, asked: &Asked) -> bool {
     scope.with_texts && direction_of(asked.stream).is_some()
 }
 
-/// Asks for the reports of a stretch of time.
-pub(super) fn list(scope: &Scope, from: Time, to: Time) -> Request {
-    Request::get(API, REPORTS, REPORTS_PATH)
-        .with("account_id", scope.account_id.as_str())
-        .with("status", STATES)
-        .with("date_from", from.to_string())
-        .with("date_to", to.to_string())
-}
-
 /// Asks for the reports that were asked for lately, by Vonage's own default.
 pub(super) fn latest(scope: &Scope) -> Request {
-    Request::get(API, REPORTS, REPORTS_PATH).with("account_id", scope.account_id.as_str()).with("status", STATES)
+    list_of(scope, &[], None, None)
 }
 
 /// Asks for a report to be made.
@@ -96,6 +88,40 @@ pub(super) fn create(scope: &Scope, asked: &Asked, from: Time, to: Time) -> Requ
         body["include_subaccounts"] = true.into();
     }
     Request { verb: Verb::Post, body: Some(body.to_string()), ..Request::get(API, REPORTS, REPORTS_PATH) }
+}
+
+/// Asks for a report that somebody has ordered. Their own parameters are not read, and go last.
+pub(super) fn order(scope: &Scope, order: &Order) -> Request {
+    let mut body = json!({
+        "product": order.product,
+        "account_id": scope.account_id,
+        "date_start": order.from.to_string(),
+        "date_end": order.to.to_string(),
+    });
+    if let Some(direction) = &order.direction {
+        body["direction"] = direction.as_str().into();
+    }
+    if order.with_texts {
+        body["include_message"] = true.into();
+    }
+    if scope.with_subaccounts {
+        body["include_subaccounts"] = true.into();
+    }
+    for (name, value) in &order.more {
+        body[name] = value.as_str().into();
+    }
+    Request { verb: Verb::Post, body: Some(body.to_string()), ..Request::get(API, REPORTS, REPORTS_PATH) }
+}
+
+/// Asks for the reports in some states, or in all, that were asked for in a stretch of time.
+pub(super) fn list_of(scope: &Scope, states: &[String], from: Option<Time>, to: Option<Time>) -> Request {
+    let states = if states.is_empty() { STATES.to_owned() } else { states.join(",").to_uppercase() };
+    let mut request =
+        Request::get(API, REPORTS, REPORTS_PATH).with("account_id", scope.account_id.as_str()).with("status", states);
+    for (name, time) in [("date_from", from), ("date_to", to)] {
+        request.query.extend(time.map(|time| (name.to_owned(), time.to_string())));
+    }
+    request
 }
 
 /// Asks for the state of a report.
