@@ -74,7 +74,7 @@ enum Action {
     Download {
         /// Id of the report
         id: String,
-        /// Where to write it; nothing is overwritten [default: PRODUCT_ID.zip]
+        /// Where to write it; nothing is overwritten [default: the product and the id]
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -223,7 +223,9 @@ impl Desk {
         let product: String =
             product.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
         let path = path.unwrap_or_else(|| PathBuf::from(format!("{product}_{id}.zip")));
-        let partial = path.with_added_extension("part");
+        let mut partial = path.clone().into_os_string();
+        partial.push(".part");
+        let partial = PathBuf::from(partial);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
         let file = file.with_context(|| format!("{} can not be made", partial.display()))?;
         let mut work = WorkFile { file, max_bytes: self.max_bytes };
