@@ -15,6 +15,7 @@ pub mod providers;
 pub mod reconcile;
 pub mod recordings;
 pub mod replay;
+pub mod reports;
 pub mod schemas;
 pub mod send;
 pub mod serve;
@@ -67,6 +68,7 @@ enum Command {
     Replay(replay::Replay),
     Reconcile(reconcile::Reconcile),
     Recordings(recordings::Recordings),
+    Reports(reports::Reports),
     Topics(topics::Topics),
     Spool(spool::Spool),
     Providers(providers::Providers),
@@ -177,6 +179,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Replay(command) => command.run(&context).await,
             Command::Reconcile(command) => command.run(&context).await,
             Command::Recordings(command) => command.run(&context).await,
+            Command::Reports(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Spool(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),

@@ -11,6 +11,7 @@
 //! [`Ended::Throttled`], and can be asked again then.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use crate::provider::api::{Answer, Api, Ending, Found, Heard, Question, Request,
 use crate::telemetry::api::ApiMetrics;
 
 pub mod access;
+mod archive;
 mod exchange;
 mod fetch;
 mod link;
@@ -31,6 +33,7 @@ mod origin;
 mod pace;
 mod quota;
 mod wait;
+mod work;
 
 use access::{Authorisation, Vault};
 use exchange::Trouble;
@@ -40,6 +43,8 @@ pub use fetch::{Fetching, Target};
 use pace::Paces;
 use quota::Quota;
 use wait::{LONGEST_ON_THE_SPOT, busy_wait, delays, told_wait};
+use work::Reading;
+pub use work::WorkFile;
 
 /// How much a conversation may say, however much there is left.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +92,14 @@ pub trait Findings: Found {
 
     /// This was answered, once more after a minute too, and is no answer of this API.
     fn not_understood(&mut self, _answer: &Answer, _fetched: &Arc<Fetched>) {}
+
+    /// Room for a file while it is read.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn work_file(&mut self) -> io::Result<WorkFile> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// How asking a question ended.
@@ -94,17 +107,6 @@ pub trait Findings: Found {
 pub enum Ended {
     /// The conversation came to its end.
     Said(Ending),
-    /// The provider wants to be left alone for so long.
-    Throttled(Duration),
-}
-
-/// What became of one request.
-#[derive(Debug, Clone)]
-pub enum Requested {
-    /// The answer, which was judged [`Verdict::Fine`] or [`Verdict::Empty`].
-    Answered(Answer),
-    /// It came to nothing because of this.
-    Judged(Verdict),
     /// The provider wants to be left alone for so long.
     Throttled(Duration),
 }
@@ -218,13 +220,26 @@ impl Line {
         let mut talk = self.api.ask(question);
         let mut say = talk.next(Heard::Begin, findings);
         for _ in 0..self.limits.requests {
+            if started.elapsed() >= self.limits.duration && !matches!(say, Say::Done(_)) {
+                return too_long();
+            }
             let request = match say {
                 Say::Done(ending) => return Ended::Said(ending),
                 Say::Send(request) => request,
+                Say::Wait(wait) => {
+                    (self.sleep)(wait).await;
+                    say = talk.next(Heard::Waited, findings);
+                    continue;
+                }
+                Say::Fetch(download) => {
+                    say = match self.read_file(&download, findings).await {
+                        Reading::Read(read) => talk.next(Heard::File(read), findings),
+                        Reading::Judged(verdict) => talk.next(Heard::Judged(&verdict), findings),
+                        Reading::Throttled(wait) => return Ended::Throttled(wait),
+                    };
+                    continue;
+                }
             };
-            if started.elapsed() >= self.limits.duration {
-                return too_long();
-            }
             say = match self.exchange(&request, None).await {
                 Exchanged::Answered(answer, fetched, word) => {
                     findings.fetched(&fetched);
@@ -242,20 +257,23 @@ impl Line {
         }
         match say {
             Say::Done(ending) => Ended::Said(ending),
-            Say::Send(_) => too_long(),
+            Say::Send(_) | Say::Wait(_) | Say::Fetch(_) => too_long(),
         }
     }
 
-    /// Makes one request that is no part of a conversation.
-    pub async fn request(&self, request: &Request) -> Requested {
+    /// Makes one request outside of any conversation.
+    ///
+    /// # Errors
+    /// What came of it instead of an answer; [`Verdict::Throttled`] where the provider wants to be left alone.
+    pub async fn request(&self, request: &Request) -> Result<Answer, Verdict> {
         match self.exchange(request, None).await {
             Exchanged::Answered(answer, _, word) => {
                 self.metrics.request(request.class, word);
-                Requested::Answered(answer)
+                Ok(answer)
             }
-            Exchanged::Strange(..) => Requested::Judged(Verdict::NotUnderstood),
-            Exchanged::Judged(verdict) => Requested::Judged(verdict),
-            Exchanged::Throttled(wait) => Requested::Throttled(wait),
+            Exchanged::Strange(..) => Err(Verdict::NotUnderstood),
+            Exchanged::Judged(verdict) => Err(verdict),
+            Exchanged::Throttled(otherwise) => Err(Verdict::Throttled { otherwise }),
         }
     }
 

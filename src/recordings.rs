@@ -10,7 +10,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::event::time::Time;
-use crate::outbound::{Fetching, Line, Requested, Target};
+use crate::outbound::{Fetching, Line, Target};
 use crate::provider::api::{Answer, Request, Verdict};
 use crate::provider::recordings::{Level, Recording, Recordings};
 
@@ -73,10 +73,10 @@ impl<'l> Recorder<'l> {
 
     async fn ask(&self, request: &Request) -> Result<Answer, RecordingsError> {
         match self.line.request(request).await {
-            Requested::Answered(answer) if answer.status == 404 => Err(RecordingsError::NotThere),
-            Requested::Answered(answer) => Ok(answer),
-            Requested::Judged(verdict) => Err(of_verdict(verdict)),
-            Requested::Throttled(wait) => Err(throttled(wait)),
+            Ok(answer) if answer.status == 404 => Err(RecordingsError::NotThere),
+            Ok(answer) => Ok(answer),
+            Err(Verdict::Throttled { otherwise }) => Err(throttled(otherwise)),
+            Err(verdict) => Err(of_verdict(verdict)),
         }
     }
 

@@ -72,6 +72,7 @@ pub struct Reconcile {
     json: bool,
 }
 
+/// Reads a time, or a date as its first instant in UTC.
 pub(super) fn time(text: &str) -> Result<Time, String> {
     let date = || Time::parse_iso(&format!("{text}T00:00:00Z"));
     Time::parse_iso(text).or_else(date).ok_or_else(|| "a time such as 2026-02-03T12:00:00Z, or a date".to_owned())

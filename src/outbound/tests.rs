@@ -16,6 +16,7 @@ use crate::telemetry::metrics::Metrics;
 
 mod bounds;
 mod files;
+mod read_files;
 mod repeating;
 mod tls;
 mod tokens;
@@ -119,6 +120,7 @@ impl Talk for OneRequest {
                 Say::Done(Ending::Whole)
             }
             Heard::Judged(verdict) => Say::Done(Ending::Failed(verdict.clone())),
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -144,6 +146,7 @@ impl Api for TestApi {
     fn ask(&self, question: &Question) -> Box<dyn Talk> {
         match question {
             Question::Counts(_) => Box::new(Endless),
+            Question::Rows(asked) if asked.stream == "files" => Box::new(read_files::OneFile),
             Question::Rows(_) => Box::new(OneRequest(Verb::Get)),
             Question::Check(_) => Box::new(OneRequest(Verb::Post)),
         }
@@ -183,7 +186,12 @@ impl Found for Rows {
 
 impl Findings for Rows {
     fn fetched(&mut self, fetched: &Arc<Fetched>) {
-        assert_eq!((fetched.path.as_str(), fetched.query.as_str()), ("/v1/rows", "a+b=c%26d"));
+        let asked = (fetched.path.as_str(), fetched.query.as_str());
+        assert!([("/v1/rows", "a+b=c%26d"), ("/v1/file", "")].contains(&asked), "{asked:?}");
+    }
+
+    fn work_file(&mut self) -> io::Result<WorkFile> {
+        Ok(WorkFile { file: tempfile::tempfile()?, max_bytes: 4096 })
     }
 }
 

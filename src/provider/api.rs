@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub mod reports;
+
 use super::Sink;
 use super::recordings::Recordings;
 use crate::event::kind::Kind;
@@ -60,6 +62,21 @@ pub trait Api: fmt::Debug + Send + Sync {
 
     /// What is published of its events as `ingest.scheme`.
     fn scheme(&self) -> &'static str;
+
+    /// The longest stretch of time that one question about a stream may be about, in seconds.
+    fn widest_s(&self, stream: &StreamInfo) -> u32 {
+        stream.widest_s
+    }
+
+    /// By which way the rows of an answer came, by the path that was asked: what is published as `ingest.via`.
+    fn via(&self, _path: &str) -> &'static str {
+        "poll"
+    }
+
+    /// Reports that somebody may ask for by hand, if the provider makes any.
+    fn reports(&self) -> Option<&dyn reports::Reports> {
+        None
+    }
 
     /// Texts of messages are to be asked for too, since they are published.
     fn want_texts(&mut self) {}
@@ -219,6 +236,10 @@ pub enum Heard<'a> {
     Answer(&'a Answer),
     /// The request came to nothing, for good: nobody will ask it again.
     Judged(&'a Verdict),
+    /// It was waited.
+    Waited,
+    /// A file is there. Its rows were handed over, so many; or none of them, since something is wrong with it.
+    File(Result<u64, FileFault>),
 }
 
 /// What a conversation says.
@@ -226,8 +247,43 @@ pub enum Heard<'a> {
 pub enum Say {
     /// This is to be asked next.
     Send(Request),
+    /// The next thing is to be said after so long.
+    Wait(Duration),
+    /// A file is to be fetched, and its rows are to be handed over once all of it is proven.
+    Fetch(Download),
     /// It is over.
     Done(Ending),
+}
+
+/// A file to be fetched: a table of texts (CSV with names in its first line), alone in a zip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// Where it is.
+    pub request: Request,
+    /// Columns without which its rows are of no use: of each group one.
+    pub needed: &'static [&'static [&'static str]],
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFault {
+    /// It is no zip with one table, is damaged, or unpacks to more than can be right.
+    Broken,
+    /// Its table lacks columns that are needed.
+    ColumnsMissing,
+    /// It can not be written or read here.
+    NotWritten,
+}
+
+impl FileFault {
+    /// A short word for logs and outcomes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Broken => "broken_file",
+            Self::ColumnsMissing => "columns_missing",
+            Self::NotWritten => "not_written",
+        }
+    }
 }
 
 /// How a conversation ended.

@@ -34,9 +34,6 @@ use crate::telemetry::metrics::Metrics;
 /// How long Kafka is waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// So many windows are compared at once, and remembered when they are done.
-const BATCH_WINDOWS: usize = 24;
-
 /// What is needed beside the topics of webhooks.
 pub const STATE: MoreTopics = MoreTopics { needed: &[], aside: &[&STATE_TOPIC] };
 
@@ -185,7 +182,7 @@ impl Command {
         let left: Vec<Window> = run.left().collect();
         let outlet = self.tools.outlet();
         let mut regions = Regions::new();
-        for windows in left.chunks(BATCH_WINDOWS) {
+        for windows in left.chunks(self.tools.batch_windows(stream)) {
             let comparing = Comparing { regions: &regions, ..self.tools.comparing(stream, &outlet, self.manner()) };
             match comparing.compare(windows, tell).await {
                 Ok(mut compared) => {

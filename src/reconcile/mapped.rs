@@ -90,7 +90,7 @@ impl Mapper<'_> {
         is_wanted: &dyn Fn(Print) -> bool,
     ) -> Result<Vec<Record>, serde_json::Error> {
         let ingest = Ingest {
-            via: "poll",
+            via: self.api.via(&fetched.path),
             verification: Verification::Api.as_str(),
             scheme: self.api.scheme(),
             raw_id: fetched.raw_id.clone(),

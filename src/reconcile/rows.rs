@@ -4,13 +4,13 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::event::time::Time;
-use crate::outbound::Fetched;
+use crate::outbound::{Fetched, WorkFile};
 use crate::reconcile::compare::cells::CellNumber;
 
 /// Why rows can not be kept for the comparison.
@@ -56,6 +56,7 @@ impl Place {
 pub struct Rows {
     file: BufWriter<File>,
     groups: Vec<Group>,
+    work_dir: PathBuf,
     count: u32,
     bytes: u64,
     most_bytes: u64,
@@ -72,7 +73,17 @@ impl Rows {
     pub fn begin(work_dir: &Path, most_bytes: u64) -> Result<Self, RowsError> {
         std::fs::create_dir_all(work_dir)?;
         let file = BufWriter::new(tempfile::tempfile_in(work_dir)?);
-        Ok(Self { file, groups: Vec::new(), count: 0, bytes: 0, most_bytes, was_read: false, error: None })
+        let work_dir = work_dir.to_owned();
+        Ok(Self { file, groups: Vec::new(), work_dir, count: 0, bytes: 0, most_bytes, was_read: false, error: None })
+    }
+
+    /// Room for a file beside the rows, as far as they leave some.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn work_file(&self) -> io::Result<WorkFile> {
+        let file = tempfile::tempfile_in(&self.work_dir)?;
+        Ok(WorkFile { file, max_bytes: self.most_bytes.saturating_sub(self.bytes) })
     }
 
     /// How many there are.

@@ -23,6 +23,9 @@ use crate::settings::reconcile::{PublishMissing, ReconcileSettings};
 use crate::settings::{KafkaSettings, Settings, Source};
 use crate::telemetry::metrics::{Metrics, SourceMetrics};
 
+/// So many windows are compared at once at least.
+const BATCH_WINDOWS: usize = 24;
+
 /// Why nothing can be compared.
 #[derive(Debug, Error)]
 pub enum ToolsError {
@@ -185,6 +188,12 @@ impl SourceTools {
     /// Which of the rows that no webhook told are published.
     pub fn publish_missing(&self, manner: Manner) -> PublishMissing {
         if manner.publish_missing { PublishMissing::All } else { self.source.publish_missing() }
+    }
+
+    /// So many windows are compared at once, and remembered when they are done: as many as one question may be about.
+    pub fn batch_windows(&self, stream: &StreamInfo) -> usize {
+        let widest_hours = usize::try_from(self.api.widest_s(stream) / 3600).unwrap_or_default();
+        widest_hours.max(BATCH_WINDOWS)
     }
 
     /// All that comparing a stream needs.

@@ -69,8 +69,8 @@ async fn reconcile(place: &Place, more: &[&str]) -> Finished {
 
 /// The sums over all streams.
 fn total(finished: &Finished, name: &str) -> u64 {
-    let lines = finished.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let summary = lines.filter(|line| line["kind"] == "summary").next_back().unwrap();
+    let mut lines = finished.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let summary = lines.rfind(|line| line["kind"] == "summary").unwrap();
     summary["totals"][name].as_u64().unwrap()
 }
 
@@ -133,8 +133,81 @@ async fn what_goes_wrong_while_pages_are_read_is_told_and_what_was_listed_is_pub
         let place = place(&app, &double, "");
         let finished = reconcile(&place, &[&WHOLE[..], &["--product", "messages.outbound"]].concat()).await;
         assert_eq!(finished.code, Some(code), "{manners} {fault} {finished:?}");
-        let listed = rows.unwrap_or_else(|| whole.len());
+        let listed = rows.unwrap_or(whole.len());
         assert_eq!(app.records(STATUS).len(), listed, "{manners} {fault}");
         assert!(!format!("{finished:?}").contains(double.credential("api_secret")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_reports_are_those_of_pages() {
+    for manners in ["", "rendering = \"flat\"\nprefixed_ids = true\nfile = \"foreign_link\"", "file_rows = 60"] {
+        let double = double(manners);
+        let app = TestApp::start().await;
+        let by_reports = place(&app, &double, "report_mode = \"reports\"\n");
+        let all = [&WHOLE[..], &ALL_PRODUCTS].concat();
+        let first = reconcile(&by_reports, &all).await;
+        assert_eq!(first.code, Some(0), "{manners} {first:?}");
+        let facts = double.facts("from=2026-02-03T10:00:00Z&to=2026-02-03T13:00:00Z").await;
+        let expected: BTreeSet<String> = facts.iter().map(|fact| fact["key"].as_str().unwrap().to_owned()).collect();
+        assert_eq!((keys(&app), total(&first, "published")), (expected, facts.len() as u64), "{manners}");
+        assert_eq!(value_of(&app.records(STATUS)[0])["ingest"]["via"], "report");
+        let by_pages = place_of(&app, &double);
+        let second = reconcile(&by_pages, &all).await;
+        assert_eq!((second.code, total(&second, "published")), (Some(0), 0), "{manners} {second:?}");
+        assert_eq!(total(&second, "held"), facts.len() as u64);
+    }
+}
+
+/// The same source, asking by pages.
+fn place_of(app: &TestApp, double: &TestDouble) -> Place {
+    place(app, double, "report_mode = \"records\"\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_file_that_is_not_proven_is_published() {
+    for (manners, code) in [("end = \"failed\"", 1), ("file = \"other_columns\"", 1)] {
+        let double = double(manners);
+        let app = TestApp::start().await;
+        let place = place(&app, &double, "report_mode = \"reports\"\n");
+        let finished = reconcile(&place, &[&WHOLE[..], &["--product", "SMS"]].concat()).await;
+        assert_eq!(finished.code, Some(code), "{manners} {finished:?}");
+        assert!(keys(&app).is_empty(), "{manners}");
+    }
+}
+
+async fn reports(place: &Place, more: &[&str]) -> Finished {
+    let arguments = [&["--log", "error", "reports", "v"], more].concat();
+    tokio::task::block_in_place(|| place.run(&arguments))
+}
+
+const FEBRUARY: [&str; 4] = ["--from", "2026-02-03", "--to", "2026-02-04"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_made_listed_and_downloaded_by_hand() {
+    let double = double("ready_s = 0");
+    let app = TestApp::start().await;
+    let place = place(&app, &double, "");
+    let refused = reports(&place, &[&["create", "--product", "SMS"][..], &FEBRUARY].concat()).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("direction: is required"), "{refused:?}");
+    let create = ["create", "--product", "SMS", "--direction", "outbound", "--wait"];
+    let created = reports(&place, &[&create[..], &FEBRUARY].concat()).await;
+    assert_eq!(created.code, Some(0), "{created:?}");
+    let id = created.stdout.lines().next().unwrap();
+    let listed = reports(&place, &["list", "--state", "success"]).await;
+    assert!(listed.stdout.starts_with("ID") && listed.stdout.contains(id), "{listed:?}");
+    assert_eq!(reports(&place, &["list", "--state", "pending"]).await.stdout.lines().count(), 1);
+    let path = place.path("sms.zip");
+    let path = path.to_str().unwrap();
+    let downloaded = reports(&place, &["download", id, "--output", path]).await;
+    assert_eq!(downloaded.code, Some(0), "{downloaded:?}");
+    assert!(std::fs::read(path).unwrap().starts_with(b"PK"));
+    let again = reports(&place, &["download", id, "--output", path]).await;
+    assert!(again.code == Some(1) && again.stderr.contains("sms.zip"), "nothing is overwritten: {again:?}");
+    let cancelled = reports(&place, &["cancel", id]).await;
+    assert!(cancelled.code == Some(0) && cancelled.stdout.contains("it had ended"), "{cancelled:?}");
+    let unknown = reports(&place, &["status", "unknown"]).await;
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("no such report"), "{unknown:?}");
+    let odd = reports(&place, &["status", "../records"]).await;
+    assert!(odd.code == Some(1) && odd.stderr.contains("can be no id"), "{odd:?}");
 }

@@ -29,7 +29,7 @@ fn start() -> (SocketAddr, JoinHandle<bool>) {
         let mut line = String::new();
         while line != "\r\n" {
             line.clear();
-            if std::io::BufRead::read_line(&mut head, &mut line).unwrap_or(0) == 0 {
+            if io::BufRead::read_line(&mut head, &mut line).unwrap_or(0) == 0 {
                 return false;
             }
         }

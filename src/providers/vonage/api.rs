@@ -1,6 +1,6 @@
 //! Vonage's Reports API: what the webhooks did not bring, and what was charged for that no webhook tells.
 //!
-//! Rows are listed page by page, a day at a time. What the endpoints are, and where the limits below come from, is told
+//! Rows are listed page by page, a day at a time, or come as the file of a report. What the endpoints are, and where the limits below come from, is told
 //! in `docs/providers/vonage.md`.
 
 use std::time::Duration;
@@ -10,10 +10,12 @@ use url::Url;
 use super::{Section, SourceOptions};
 use crate::event::country;
 use crate::event::time::Time;
-use crate::provider::api::{Access, Answer, Api, Pace, Question, Request, Row, Talk, Verdict};
+use crate::provider::api::reports::Reports;
+use crate::provider::api::{Access, Answer, Api, Asked, Pace, Question, Request, Row, StreamInfo, Talk, Verdict};
 use crate::provider::{Fault, Sink};
 use crate::verify::Verified;
 
+mod by_hand;
 mod check;
 mod judge;
 mod keys;
@@ -21,10 +23,12 @@ mod map;
 mod page;
 mod problem;
 mod records;
+mod report;
+mod reports;
 mod requests;
 mod streams;
 
-use keys::Keys;
+use keys::{Keys, Mode};
 use requests::Scope;
 pub(super) use streams::STREAMS;
 
@@ -40,16 +44,18 @@ struct VonageApi {
     access: Access,
     bases: [(&'static str, Url); 1],
     scope: Scope,
+    mode: Mode,
     region: Option<country::Id>,
 }
 
 /// Reads the keys of the API; nothing without credentials.
 pub(super) fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Option<Box<dyn Api>> {
-    let Keys { access, account_id, url } = keys::read(source, section);
+    let Keys { access, account_id, url, mode, with_subaccounts } = keys::read(source, section);
     Some(Box::new(VonageApi {
         access: access?,
         bases: [(requests::API, url?)],
-        scope: Scope { account_id: account_id?, with_texts: false },
+        scope: Scope { account_id: account_id?, with_texts: false, with_subaccounts },
+        mode,
         region: source.region,
     }))
 }
@@ -68,7 +74,16 @@ pub(super) fn normalize_row<'r>(row: &'r Verified<'r>, region: Option<country::I
     map::map(map::Origin { product: stream.product, stream: stream.name, text, account_id, region }, out);
 }
 
+/// As much as is asked for by pages where files may be asked for too.
+const MOST_BY_PAGES_S: i64 = 86_400;
+
 impl VonageApi {
+    /// A report takes minutes, and a page a second; a thousand pages take longer than a report.
+    fn is_by_pages(&self, asked: &Asked) -> bool {
+        let stretch_s = asked.to.unix_seconds() - asked.from.unix_seconds();
+        self.mode == Mode::Records || (self.mode == Mode::Auto && stretch_s <= MOST_BY_PAGES_S)
+    }
+
     fn origin<'r>(&self, row: &Row<'r>) -> map::Origin<'r> {
         map::Origin {
             product: streams::product_of(row.stream).unwrap_or(row.stream),
@@ -97,6 +112,18 @@ impl Api for VonageApi {
         "vonage-basic"
     }
 
+    fn widest_s(&self, stream: &StreamInfo) -> u32 {
+        if self.mode == Mode::Records { stream.widest_s.min(86_400) } else { stream.widest_s }
+    }
+
+    fn via(&self, path: &str) -> &'static str {
+        if requests::is_media(path) { "report" } else { "poll" }
+    }
+
+    fn reports(&self) -> Option<&dyn Reports> {
+        Some(self)
+    }
+
     fn want_texts(&mut self) {
         self.scope.with_texts = true;
     }
@@ -104,8 +131,11 @@ impl Api for VonageApi {
     fn ask(&self, question: &Question) -> Box<dyn Talk> {
         match question {
             Question::Check(asked) => Box::new(check::Check::about(asked, &self.scope)),
-            Question::Counts(asked) | Question::Rows(asked) => {
+            Question::Counts(asked) | Question::Rows(asked) if self.is_by_pages(asked) => {
                 Box::new(records::Records::about(asked, self.scope.clone()))
+            }
+            Question::Counts(asked) | Question::Rows(asked) => {
+                Box::new(reports::Reports::about(asked, self.scope.clone()))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A double of Vonage's Reports API: pages of rows, and the webhooks of the same facts.
+//! A double of Vonage's Reports API: pages of rows, reports and their files, and the webhooks of the same facts.
 //!
 //! It is written from what Vonage documents and what others have seen, as `docs/providers/vonage.md` tells it, and not
 //! from our client. Where sources disagree, [`manners`] has both ways.
@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 mod deliveries;
+mod files;
 mod manners;
 mod query;
 mod rates;
 mod records;
 mod refusal;
+mod reports;
 mod rows;
 mod traffic;
 mod webhooks;
@@ -27,11 +29,12 @@ use deliveries::Deliveries;
 use manners::{Manners, Rights};
 use rates::Rates;
 use refusal::Refusal;
+use reports::Reports;
 use traffic::Traffic;
 
 /// What is known of the double.
 pub(super) static INFO: DoubleInfo = DoubleInfo {
-    summary: "pages of the Reports API; webhooks of messages and calls",
+    summary: "pages, reports and files of the Reports API; webhooks of messages and calls",
     open: |world, bases| Box::new(Vonage::new(world, bases)),
 };
 
@@ -45,6 +48,7 @@ struct Vonage {
     traffic: Traffic,
     manners: Manners,
     rates: Rates,
+    reports: Reports,
     deliveries: Deliveries,
     asked: u64,
 }
@@ -56,6 +60,7 @@ impl Vonage {
             traffic: Traffic::new(world),
             manners: Manners::default(),
             rates: Rates::default(),
+            reports: Reports::default(),
             deliveries: Deliveries::new(world),
             asked: 0,
         }
@@ -69,10 +74,17 @@ impl Vonage {
         if self.manners.rates {
             self.rates.take(request, now)?;
         }
+        if let Some(file) = request.path.strip_prefix("/v3/media/") {
+            return self.media(file, now);
+        }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/v2/reports/records") => self.records(request, now),
             ("GET", "/v2/reports") => self.list(request, now),
-            _ => Err(Refusal::not_found()),
+            ("POST", "/v2/reports") => self.create(request, now),
+            (method, path) => match path.strip_prefix("/v2/reports/") {
+                Some(id) => self.one_report(method, id, now),
+                None => Err(Refusal::not_found()),
+            },
         }
     }
 

@@ -17,9 +17,6 @@ use crate::reconcile::tools::Manner;
 use crate::reconcile::window::Window;
 use crate::telemetry::reconcile::StreamMetrics;
 
-/// So many windows are compared at once, and remembered when they are done.
-const BATCH_WINDOWS: usize = 24;
-
 /// A stream that nothing can be asked of is tried again after so long.
 const MISCONFIGURED_S: i64 = 900;
 
@@ -103,7 +100,7 @@ impl Stream {
         self.tell_warnings(desk, &plan.warnings);
         let (started, mut sums) = (Instant::now(), SweepSums::default());
         let mut is_whole = true;
-        for reads in plan.reads.chunks(BATCH_WINDOWS) {
+        for reads in plan.reads.chunks(desk.tools.batch_windows(self.info)) {
             is_whole = self.batch(desk, reads, &mut sums).await;
             if !is_whole {
                 break;

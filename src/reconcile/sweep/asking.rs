@@ -11,7 +11,7 @@ use url::Url;
 use super::state::{State, Strange};
 use super::{CompareError, Comparing, Step};
 use crate::event::time::Time;
-use crate::outbound::{Ended, Fetched, Findings};
+use crate::outbound::{Ended, Fetched, Findings, WorkFile};
 use crate::provider::api::{Answer, Asked, Ending, Found, Question, Verdict};
 use crate::reconcile::compare::cells::CellNumber;
 use crate::reconcile::rows::{Place, Rows};
@@ -65,6 +65,10 @@ impl Findings for Collector<'_> {
     fn fetched(&mut self, fetched: &Arc<Fetched>) {
         self.answers += 1;
         self.rows.group(fetched, self.cell, self.asked_from);
+    }
+
+    fn work_file(&mut self) -> std::io::Result<WorkFile> {
+        self.rows.work_file()
     }
 
     fn not_understood(&mut self, answer: &Answer, fetched: &Arc<Fetched>) {
@@ -182,7 +186,8 @@ impl Comparing<'_> {
         windows: &[Window],
         tell: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), CompareError> {
-        let mut left = join(windows.iter().copied(), self.stream.widest_window_s());
+        let widest_s = i64::from(self.mapper.api.widest_s(self.stream)).min(self.stream.widest_window_s());
+        let mut left = join(windows.iter().copied(), widest_s);
         left.reverse();
         let mut done = 0;
         while let Some(window) = left.pop() {

@@ -190,7 +190,7 @@ fn wrong_zone(others: &[i64]) -> Ending {
 impl Talk for History {
     fn next(&mut self, heard: Heard<'_>, found: &mut dyn Found) -> Say {
         let ending = match heard {
-            Heard::Begin => None,
+            Heard::Begin | Heard::Waited | Heard::File(_) => None,
             Heard::Answer(answer) => self.take(answer, found),
             Heard::Judged(Verdict::Narrower) => Some(Ending::Narrower),
             Heard::Judged(Verdict::Expired) => Some(Ending::Expired),

@@ -85,6 +85,7 @@ pub(super) fn converse(api: &dyn Api, question: &Question, mut reply: impl FnMut
     let mut say = talk.next(Heard::Begin, &mut kept);
     loop {
         let request = match say {
+            Say::Wait(_) | Say::Fetch(_) => unreachable!("{say:?}"),
             Say::Done(ending) => return Told { rows: kept.0, requests, ending },
             Say::Send(request) => request,
         };

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::page;
 use super::problem::Problem;
-use super::requests::{self, RECORDS};
+use super::report::Report;
+use super::requests::{self, MEDIA, RECORDS};
 use crate::event::time::Time;
-use crate::json::{Members, Value, items_of};
-use crate::provider::api::{Answer, Request, Verdict};
+use crate::provider::api::{Answer, Request, Verb, Verdict};
 
 /// How long to wait after an answer that asks for it and does not say how long: rates are counted by the second.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,9 +29,11 @@ pub(super) fn judge(request: &Request, answer: &Answer) -> Verdict {
         400 | 422 => invalid(request, answer),
         401 => Verdict::Renew,
         403 => forbidden(request, answer),
+        404 | 410 if requests::is_of_one_report(request) => Verdict::Expired,
         404 | 410 => not_found(request, answer),
         408 => Verdict::Again { word: "timeout" },
         423 | 428 | 429 => Verdict::Throttled { otherwise: PAUSE },
+        409 if request.verb == Verb::Delete => Verdict::Empty,
         402..=499 => refused(request, answer),
         500..=599 => Verdict::Again { word: "server_error" },
         _ => Verdict::NotUnderstood,
@@ -39,24 +41,22 @@ pub(super) fn judge(request: &Request, answer: &Answer) -> Verdict {
 }
 
 fn contents(request: &Request, answer: &Answer) -> Verdict {
-    if request.class != RECORDS {
-        return if is_list(answer) { Verdict::Fine } else { Verdict::NotUnderstood };
-    }
+    let is_right = match request.class {
+        RECORDS => return page_of(answer),
+        MEDIA => true,
+        _ if request.verb == Verb::Delete => true,
+        _ if requests::is_list(request) => Report::list(answer).is_some(),
+        _ => Report::of(answer).is_some(),
+    };
+    if is_right { Verdict::Fine } else { Verdict::NotUnderstood }
+}
+
+fn page_of(answer: &Answer) -> Verdict {
     match page::read(answer, &mut |_| ()) {
         Some(page) if page.rows == 0 => Verdict::Empty,
         Some(_) => Verdict::Fine,
         None => Verdict::NotUnderstood,
     }
-}
-
-/// Whether an answer is a list of reports.
-fn is_list(answer: &Answer) -> bool {
-    let text = answer.text();
-    let Ok(members) = Members::parse(&text) else { return false };
-    members.find("reports").is_some_and(|reports| match reports.value {
-        Value::Json(raw) => items_of(raw).is_some(),
-        Value::Field(_) => false,
-    })
 }
 
 /// The provider's own clock has to agree that a time is old: rows of a request that is refused for its form must not be
@@ -82,7 +82,7 @@ const EXCESS: &[&str] = &["more than", "exceed", "greater", "longer", "too large
 const AGE: &[&str] = &["month", "retention", "too old", "older", "past"];
 
 /// The form of RFC 9110, section 5.6.7.
-fn http_date(text: &str) -> Option<Time> {
+pub(super) fn http_date(text: &str) -> Option<Time> {
     Time::from_unix_seconds(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
 }
 

@@ -36,7 +36,8 @@ pub(super) fn read(answer: &Answer, take: &mut dyn FnMut(&str)) -> Option<Page> 
     Some(Page { rows: rows.len() as u64, told, is_truncated, next: next(&members, is_truncated) })
 }
 
-fn raw<'b>(members: &Members<'b>, name: &str) -> Option<&'b RawValue> {
+/// A member as it stands.
+pub(super) fn raw<'b>(members: &Members<'b>, name: &str) -> Option<&'b RawValue> {
     match members.find(name)?.value {
         Value::Json(raw) => Some(raw),
         Value::Field(_) => None,
@@ -117,7 +118,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_reading_panic(body: Vec<u8>, json in "[\\[\\]{}:,\"0-9a-z_ ]{0,60}", href in "\\PC{0,40}") {
-            for body in [body, json.into_bytes(), format!("{{\"records\":[],\"_links\":{{\"next\":{{\"href\":{:?}}}}}}}", href).into_bytes()] {
+            let link = format!("{{\"records\":[],\"_links\":{{\"next\":{{\"href\":{href:?}}}}}}}");
+            for body in [body, json.into_bytes(), link.into_bytes()] {
                 read(&Answer { status: 200, body, ..Answer::default() }, &mut |_| ());
             }
         }

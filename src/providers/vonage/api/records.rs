@@ -110,7 +110,7 @@ impl Records {
 impl Talk for Records {
     fn next(&mut self, heard: Heard<'_>, found: &mut dyn Found) -> Say {
         let ending = match heard {
-            Heard::Begin => None,
+            Heard::Begin | Heard::Waited | Heard::File(_) => None,
             Heard::Answer(answer) => self.take(answer, found),
             Heard::Judged(verdict) => Some(ending_of(verdict)),
         };

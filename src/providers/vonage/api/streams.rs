@@ -37,7 +37,7 @@ const MESSAGES: StreamInfo = StreamInfo {
     counted: false,
     primary: false,
     includes: None,
-    widest_s: DAY_S,
+    widest_s: 31 * DAY_S,
     // The beginning of what is asked for belongs to it and its end does not, by the documentation.
     margin_s: 0,
     least_delay_s: 0,
@@ -116,6 +116,16 @@ pub(super) fn direction_of(stream: &str) -> Option<&'static str> {
         Sort::Outbound(_) => Some("outbound"),
         Sort::Inbound(_) => Some("inbound"),
         Sort::Call | Sort::AppCall | Sort::Usage => None,
+    }
+}
+
+/// Columns without which a file's rows are of no use.
+pub(super) fn needed_of(stream: &str) -> &'static [&'static [&'static str]] {
+    match sort_of(stream) {
+        Sort::Outbound(_) => &[&["message_id", "id"], &["status"]],
+        Sort::Inbound(_) => &[&["message_id", "id"]],
+        Sort::Call => &[&["call_id", "id"]],
+        Sort::AppCall | Sort::Usage => &[&["id"]],
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::provider::api::{Asked, Ending, Found, Heard, Say};
+use crate::provider::api::{Ending, FileFault, Found, Heard, Say};
 use crate::section::report::{Environment, Origins, Problem, Report};
 
 /// What comes of a source's keys.
@@ -59,6 +59,8 @@ pub(super) fn value<'q>(request: &'q Request, name: &str) -> Option<&'q str> {
 pub(super) struct Told {
     pub(super) rows: Vec<String>,
     pub(super) requests: Vec<Request>,
+    /// Seconds.
+    pub(super) waits: Vec<u64>,
     pub(super) ending: Ending,
 }
 
@@ -73,20 +75,50 @@ impl Found for Kept {
     }
 }
 
+/// A file with so many rows, or with a fault.
+pub(super) fn file(read: Result<u64, FileFault>) -> Answer {
+    let body = match read {
+        Ok(rows) => rows.to_string(),
+        Err(fault) => fault.word().to_owned(),
+    };
+    Answer { status: 200, headers: Vec::new(), body: body.into_bytes() }
+}
+
+fn read_file(answer: &Answer, kept: &mut Kept) -> Result<u64, FileFault> {
+    let text = answer.text();
+    let faults = [FileFault::Broken, FileFault::ColumnsMissing, FileFault::NotWritten];
+    if let Some(fault) = faults.into_iter().find(|fault| fault.word() == text) {
+        return Err(fault);
+    }
+    let rows = text.parse().unwrap();
+    (0..rows).for_each(|number| kept.row(&format!("{{\"id\":{number}}}")));
+    Ok(rows)
+}
+
 /// Leads a conversation to its end.
 pub(super) fn converse(api: &dyn Api, question: &Question, mut reply: impl FnMut(&Request) -> Answer) -> Told {
-    let (mut talk, mut kept, mut requests) = (api.ask(question), Kept::default(), Vec::new());
+    let (mut talk, mut kept, mut requests, mut waits) = (api.ask(question), Kept::default(), Vec::new(), Vec::new());
     let mut say = talk.next(Heard::Begin, &mut kept);
     loop {
-        let request = match say {
-            Say::Done(ending) => return Told { rows: kept.0, requests, ending },
-            Say::Send(request) => request,
+        assert!(requests.len() < 1000 && waits.len() < 1000, "it does not end");
+        let (request, is_file) = match say {
+            Say::Done(ending) => return Told { rows: kept.0, requests, waits, ending },
+            Say::Wait(wait) => {
+                waits.push(wait.as_secs());
+                say = talk.next(Heard::Waited, &mut kept);
+                continue;
+            }
+            Say::Send(request) => (request, false),
+            Say::Fetch(download) => (download.request, true),
         };
         assert!(request.elsewhere.is_none(), "credentials go to the configured host alone");
         requests.push(request.clone());
-        assert!(requests.len() < 1000, "it does not end");
         let given = reply(&request);
         say = match api.judge(&request, &given) {
+            Verdict::Fine | Verdict::Empty if is_file => {
+                let read = read_file(&given, &mut kept);
+                talk.next(Heard::File(read), &mut kept)
+            }
             Verdict::Fine | Verdict::Empty => talk.next(Heard::Answer(&given), &mut kept),
             other => talk.next(Heard::Judged(&other), &mut kept),
         };

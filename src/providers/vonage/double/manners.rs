@@ -21,6 +21,21 @@ pub(super) struct Manners {
     pub(super) rates: bool,
     /// Whether the account may use the API.
     pub(super) rights: Rights,
+    /// How reports are told of.
+    pub(super) rendering: Rendering,
+    /// Whether ids of reports have something before the UUID.
+    pub(super) prefixed_ids: bool,
+    /// Seconds until a report is ready.
+    pub(super) ready_s: u32,
+    /// How reports end.
+    pub(super) end: End,
+    /// Rows that fit into a file; more make it a truncated one.
+    #[serde(deserialize_with = "positive")]
+    pub(super) file_rows: usize,
+    /// What files are like.
+    pub(super) file: FileForm,
+    /// Seconds for which a file is kept.
+    pub(super) file_s: u32,
 }
 
 impl Default for Manners {
@@ -32,6 +47,13 @@ impl Default for Manners {
             limits: true,
             rates: true,
             rights: Rights::default(),
+            rendering: Rendering::default(),
+            prefixed_ids: false,
+            ready_s: 0,
+            end: End::default(),
+            file_rows: 7_000_000,
+            file: FileForm::default(),
+            file_s: 72 * 3600,
         }
     }
 }
@@ -82,6 +104,46 @@ choice! {
         Granted,
         /// It may not.
         Refused,
+    }
+}
+
+choice! {
+    /// Two renderings of the reference of Vonage's API.
+    Rendering {
+        /// `request_status` and `_links`, what was asked for at the top.
+        Links,
+        /// `status` and `download_url`, what was asked for in `request_params`.
+        Flat,
+    }
+}
+
+choice! {
+    /// How reports end.
+    End {
+        /// With a file.
+        Success,
+        /// Without one.
+        Failed,
+        /// Given up.
+        Aborted,
+        /// Not at all.
+        Never,
+    }
+}
+
+choice! {
+    /// What is wrong with files.
+    FileForm {
+        /// Nothing.
+        Whole,
+        /// A byte of it is another one.
+        Damaged,
+        /// There are two tables in it.
+        Two,
+        /// Its table has other columns.
+        OtherColumns,
+        /// Its link names a host that is none of ours.
+        ForeignLink,
     }
 }
 

@@ -88,9 +88,14 @@ impl Query {
 
     /// The facts that are meant, as far as they are known.
     pub(super) fn chosen(&self, traffic: &Traffic, now: Time) -> Vec<Item> {
+        self.chosen_of(traffic, now, false)
+    }
+
+    /// The same, of the accounts below too.
+    pub(super) fn chosen_of(&self, traffic: &Traffic, now: Time, with_subaccounts: bool) -> Vec<Item> {
         let is_meant = |item: &Item| {
             item.learnt_ms <= now.unix_ms()
-                && item.account == self.account
+                && (item.account == self.account || with_subaccounts)
                 && item.sort.product() == self.product
                 && self.direction.as_deref().is_none_or(|direction| direction == item.sort.direction())
         };

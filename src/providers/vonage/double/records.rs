@@ -1,4 +1,4 @@
-//! `GET /v2/reports/records`: rows page by page. And the list of reports.
+//! `GET /v2/reports/records`: rows page by page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -85,14 +85,6 @@ impl Vonage {
             .append_pair("iv", &iv)
             .finish();
         body["_links"]["next"] = json!({"href": format!("{base}{}?{query}", request.path)});
-    }
-
-    /// Nobody has asked for a report here.
-    pub(super) fn list(&self, request: &Request, _now: Time) -> Answered {
-        if request.pair("status").is_none() {
-            return Err(Refusal::of("status", "is required"));
-        }
-        Ok(Response::json(200, &json!({"self_link": request.path, "items_count": 0, "reports": []})))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::INFO;
 use crate::config;
@@ -147,6 +147,61 @@ fn more_than_ten_pages_a_second_are_too_many() {
     assert_eq!(statuses, [&[200; 10][..], &[429]].concat());
     subject.now = subject.now.plus_s(1);
     assert_eq!(subject.get(&target).status, 200);
+}
+
+/// The report of a product, asked for.
+fn create(subject: &mut Subject, product: &str) -> Value {
+    let account = subject.credentials["api_key"].clone();
+    let asked = json!({"product": product, "account_id": account, "date_start": "2026-02-03T00:00:00Z",
+        "date_end": "2026-02-04T00:00:00Z", "include_subaccounts": true});
+    let request = subject.request("POST", "/v2/reports").with_body(asked.to_string());
+    body(&subject.answer(&request))
+}
+
+#[test]
+fn a_report_ends_in_time_with_the_rows_of_all_accounts_and_its_file_is_kept_for_a_while() {
+    for manners in ["ready_s = 60", "ready_s = 60\nrendering = \"flat\"\nprefixed_ids = true"] {
+        let mut subject = Subject::new(Fates::default(), manners);
+        let created = create(&mut subject, "VOICE-CALL");
+        let state =
+            |report: &Value| report["request_status"].as_str().or(report["status"].as_str()).unwrap().to_owned();
+        let target = format!("/v2/reports/{}", created["request_id"].as_str().unwrap());
+        assert_eq!(state(&created), "PENDING");
+        subject.now = subject.now.plus_s(60);
+        let ready = body(&subject.get(&target));
+        assert_eq!(state(&ready), "SUCCESS");
+        let link = ready["_links"]["download_report"]["href"].as_str().or(ready["download_url"].as_str()).unwrap();
+        let link = link.strip_prefix("http://127.0.0.1:9200").unwrap().to_owned();
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(subject.get(&link).body)).unwrap();
+        let mut table = String::new();
+        std::io::Read::read_to_string(&mut archive.by_index(0).unwrap(), &mut table).unwrap();
+        let facts = subject.double.facts(time("2026-02-03T00:00:00Z"), time(NOW));
+        let calls = facts
+            .iter()
+            .filter(|fact| fact["product"] == "VOICE-CALL" && time(fact["learnt_at"].as_str().unwrap()) <= time(NOW));
+        assert_eq!((table.lines().count() - 1, &ready["items_count"]), (calls.clone().count(), &json!(calls.count())));
+        let listed = body(&subject.get("/v2/reports?status=SUCCESS"));
+        assert_eq!(listed["reports"][0]["request_id"], created["request_id"]);
+        let cancel = subject.request("DELETE", &target);
+        assert_eq!(subject.answer(&cancel).status, 409);
+        subject.now = subject.now.plus_s(73 * 3600);
+        assert_eq!((subject.get(&link).status, subject.get(&target).status), (404, 200));
+        subject.now = subject.now.plus_s(24 * 3600);
+        assert_eq!(subject.get(&target).status, 404);
+    }
+}
+
+#[test]
+fn a_report_can_be_given_up_and_can_end_badly() {
+    for (manners, state) in
+        [("end = \"failed\"", "FAILED"), ("end = \"never\"", "PENDING"), ("file_rows = 3", "TRUNCATED")]
+    {
+        let mut subject = Subject::new(Fates::default(), manners);
+        let created = create(&mut subject, "VOICE-CALL");
+        assert_eq!(created["request_status"], state);
+        let cancel = subject.request("DELETE", &format!("/v2/reports/{}", created["request_id"].as_str().unwrap()));
+        assert_eq!(subject.answer(&cancel).status, if state == "PENDING" { 200 } else { 409 });
+    }
 }
 
 /// Runs everything that the double sends and lists through the receiver and the mapping of rows.

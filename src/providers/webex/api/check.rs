@@ -25,7 +25,9 @@ impl Talk for Check {
         match heard {
             Heard::Answer(_) => Say::Done(Ending::Whole),
             Heard::Judged(verdict) if !self.route.turns(verdict, found) => Say::Done(ending_of(verdict)),
-            Heard::Begin | Heard::Judged(_) => Say::Send(self.route.lead(&self.request)),
+            Heard::Begin | Heard::Judged(_) | Heard::Waited | Heard::File(_) => {
+                Say::Send(self.route.lead(&self.request))
+            }
         }
     }
 }

@@ -147,7 +147,7 @@ impl Talk for Counts {
     /// Numbers are handed over at the end, whatever that is: until then one may turn out to be greater.
     fn next(&mut self, heard: Heard<'_>, found: &mut dyn Found) -> Say {
         let ending = match heard {
-            Heard::Begin => None,
+            Heard::Begin | Heard::Waited | Heard::File(_) => None,
             Heard::Answer(answer) => self.take(answer),
             Heard::Judged(verdict) => self.judged(verdict, found),
         };

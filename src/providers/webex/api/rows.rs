@@ -152,7 +152,7 @@ impl Rows {
 impl Talk for Rows {
     fn next(&mut self, heard: Heard<'_>, found: &mut dyn Found) -> Say {
         let ending = match heard {
-            Heard::Begin => None,
+            Heard::Begin | Heard::Waited | Heard::File(_) => None,
             Heard::Answer(answer) => self.take(answer, found),
             Heard::Judged(verdict) => self.judged(verdict, found),
         };

@@ -106,6 +106,7 @@ pub(super) fn converse(api: &dyn Api, question: &Question, mut reply: impl FnMut
         let request = match say {
             Say::Done(ending) => return Told { rows: kept.rows, counts: kept.counts, requests, ending },
             Say::Send(request) => request,
+            other => panic!("{other:?}"),
         };
         assert!(goes_where_it_may(api, &request), "{request:?}");
         requests.push(request.clone());

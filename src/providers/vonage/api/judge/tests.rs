@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::providers::vonage::api::requests::{Scope, list, records};
+use crate::providers::vonage::api::requests::{Scope, list_of, records};
 use crate::providers::vonage::api::tests::{answer, asked_for};
 
 /// A day's first page.
@@ -12,7 +12,7 @@ fn request() -> Request {
 }
 
 fn scope() -> Scope {
-    Scope { account_id: "abcd1234".to_owned(), with_texts: false }
+    Scope { account_id: "abcd1234".to_owned(), with_texts: false, with_subaccounts: false }
 }
 
 fn invalid_parameters(name: &str, reason: &str) -> Answer {
@@ -51,7 +51,7 @@ fn statuses_have_their_meaning() {
 #[test]
 fn a_list_of_reports_is_told_from_what_is_none() {
     let (from, to) = requests::stretch_of(&request()).unwrap();
-    let request = list(&scope(), from, to);
+    let request = list_of(&scope(), &[], Some(from), Some(to));
     assert_eq!(judge(&request, &answer(200, &json!({"reports": []}))), Verdict::Fine);
     assert_eq!(judge(&request, &answer(200, &json!({"records": []}))), Verdict::NotUnderstood);
 }

@@ -207,7 +207,7 @@ fn words_of_reports_have_their_status_and_others_are_unknown() {
     with_row("sms.outbound", &sms(json!({"status": "brand new"})), |taken| assert_eq!(taken.unmapped, ["status"]));
     with_row("sms.outbound", &sms(json!({"status": "unknown"})), |taken| assert!(taken.unmapped.is_empty()));
     with_row("messages.outbound", &message(json!({"provider": "instagram"})), |taken| {
-        assert!(taken.unmapped.is_empty())
+        assert!(taken.unmapped.is_empty());
     });
     let other = event("messages.outbound", &message(json!({"provider": "instagram"})));
     assert_eq!((&other["channel"], &other["provider_data"]["provider"]), (&json!("other"), &json!("instagram")));

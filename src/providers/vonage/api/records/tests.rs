@@ -59,7 +59,9 @@ fn texts_are_asked_for_where_they_are_published() {
 #[test]
 fn more_than_a_day_is_asked_day_by_day() {
     let asked = asked_for("voice-call", "2026-02-03T06:00:00Z", "2026-02-05T07:00:00Z");
-    let told = converse(&*api_with(""), &Question::Rows(asked), |request| listing(request, 3, 2, true));
+    let told = converse(&*api_with("report_mode = \"records\""), &Question::Rows(asked), |request| {
+        listing(request, 3, 2, true)
+    });
     let of = |name| told.requests.iter().map(|request| value(request, name).unwrap()).collect::<Vec<_>>();
     let (first, second, third) = ("2026-02-03T06:00:00Z", "2026-02-04T06:00:00Z", "2026-02-05T06:00:00Z");
     assert_eq!(of("date_start"), [first, first, second, second, third, third]);
