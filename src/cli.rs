@@ -10,6 +10,7 @@ pub mod check;
 pub mod dev;
 pub mod double;
 pub mod healthcheck;
+mod line;
 pub mod output;
 pub mod providers;
 pub mod reconcile;
@@ -19,6 +20,7 @@ pub mod schemas;
 pub mod send;
 pub mod serve;
 pub mod spool;
+pub mod subscribe;
 pub mod tail;
 pub mod topics;
 
@@ -67,6 +69,7 @@ enum Command {
     Replay(replay::Replay),
     Reconcile(reconcile::Reconcile),
     Recordings(recordings::Recordings),
+    Subscribe(subscribe::Subscribe),
     Topics(topics::Topics),
     Spool(spool::Spool),
     Providers(providers::Providers),
@@ -177,6 +180,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Replay(command) => command.run(&context).await,
             Command::Reconcile(command) => command.run(&context).await,
             Command::Recordings(command) => command.run(&context).await,
+            Command::Subscribe(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Spool(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -10,14 +9,11 @@ use serde_json::json;
 mod delete;
 mod download;
 
+use super::line::Connection;
 use super::{Context, output};
 use crate::event::time::Time;
-use crate::outbound::access::NoVault;
-use crate::outbound::{Client, Line, real_sleep};
 use crate::provider::recordings::{Level, Recording, is_path_id};
 use crate::recordings::{Recorder, RecordingsError};
-use crate::settings::Settings;
-use crate::telemetry::metrics::Metrics;
 
 /// Something was left undone.
 pub(super) const LEFT: u8 = 4;
@@ -140,9 +136,9 @@ fn path_id(text: &str) -> Result<String, String> {
 impl Recordings {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let settings = context.load()?.settings;
-        let line = line(&settings, &self.source)?;
+        let connection = Connection::open(&settings, super::line::source(&settings, &self.source)?).await?;
         let none = || format!("{}'s provider has no recordings that can be asked for", self.source);
-        let recorder = Recorder::of(&line).with_context(none)?;
+        let recorder = Recorder::of(connection.line()).with_context(none)?;
         tokio::select! {
             done = self.act(&recorder) => told(done),
             _ = tokio::signal::ctrl_c() => {
@@ -239,17 +235,6 @@ fn told(done: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
         }
         _ => Err(error),
     })
-}
-
-/// A line to the provider of a source whose tokens need not be kept.
-fn line(settings: &Settings, name: &str) -> anyhow::Result<Line> {
-    let source = settings.sources.iter().find(|source| source.name == name);
-    let known = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
-    let source = source
-        .with_context(|| format!("there is no source {name:?} in the configuration; the sources are: {}", known()))?;
-    let api = source.api.clone().with_context(|| format!("{name} has no credentials for its provider's API"))?;
-    let metrics = Arc::new(Metrics::new().apis.of(name));
-    Ok(Line::new(name, api, Client::new(&settings.outbound)?, Arc::new(NoVault), metrics, real_sleep()))
 }
 
 fn show(recordings: &[Recording], is_json: bool) {

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::Sink;
 use super::recordings::Recordings;
+use super::subscriptions::Subscriptions;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
 
@@ -78,6 +79,11 @@ pub trait Api: fmt::Debug + Send + Sync {
 
     /// The recordings of calls, where the API has them.
     fn recordings(&self) -> Option<&dyn Recordings> {
+        None
+    }
+
+    /// The provider's webhooks, where the API can change them.
+    fn subscriptions(&self) -> Option<&dyn Subscriptions> {
         None
     }
 

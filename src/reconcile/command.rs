@@ -193,6 +193,11 @@ impl<'c> Command<'c> {
         Ok(Self { settings, source, options, streams, api, metrics, publisher, scanner, line, memory })
     }
 
+    /// The connection to the provider.
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
     /// The streams, in the order in which they are compared.
     pub fn streams(&self) -> &[&'static StreamInfo] {
         &self.streams

@@ -44,6 +44,7 @@ mod spool_faults;
 mod spool_model;
 mod spool_store;
 mod spooled;
+mod subscribed;
 mod suspended;
 mod tidy;
 mod vendor_vonage;

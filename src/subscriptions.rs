@@ -1,0 +1,69 @@
+//! Webhooks at the provider: compared with what a source needs, and made so, through its [`Line`].
+
+use thiserror::Error;
+
+use crate::outbound::{Line, Requested};
+use crate::provider::api::{Answer, Request, Verdict};
+use crate::provider::subscriptions::{Change, Destination, Subscriptions, Survey, Wish};
+
+/// Why nothing came of it.
+#[derive(Debug, Error)]
+pub enum SubscriptionsError {
+    /// The operator has something to do.
+    #[error("{word}: {mend}")]
+    Misconfigured {
+        /// A short word.
+        word: &'static str,
+        /// What is to be done.
+        mend: String,
+    },
+    /// The provider wants to be left alone.
+    #[error("the provider wants to be asked again in {0} s")]
+    Throttled(u64),
+    /// It failed for now.
+    #[error("it failed for now: {0}")]
+    Failed(&'static str),
+}
+
+/// Finds out what is to be done. Nothing is changed.
+///
+/// # Errors
+/// When that can not be found out.
+pub async fn survey(
+    line: &Line,
+    subscriptions: &dyn Subscriptions,
+    destination: Destination,
+    wish: Wish,
+) -> Result<Vec<Change>, SubscriptionsError> {
+    let mut surveyor = subscriptions.survey(destination, wish);
+    let mut heard = None;
+    loop {
+        match surveyor.next(heard.as_ref()) {
+            Survey::Ask(request) => heard = Some(ask(line, &request).await?),
+            Survey::Plan(plan) => return Ok(plan),
+            Survey::Stop { word, mend } => return Err(SubscriptionsError::Misconfigured { word, mend }),
+        }
+    }
+}
+
+/// Makes one webhook right. What fails ends it, so that an old one goes only after its new one was made.
+///
+/// # Errors
+/// When it is not right yet.
+pub async fn carry_out(line: &Line, change: &Change) -> Result<(), SubscriptionsError> {
+    for request in &change.requests {
+        ask(line, request).await?;
+    }
+    Ok(())
+}
+
+async fn ask(line: &Line, request: &Request) -> Result<Answer, SubscriptionsError> {
+    match line.request(request).await {
+        Requested::Answered(answer) => Ok(answer),
+        Requested::Judged(Verdict::Misconfigured { word, mend }) => {
+            Err(SubscriptionsError::Misconfigured { word, mend })
+        }
+        Requested::Judged(verdict) => Err(SubscriptionsError::Failed(verdict.word())),
+        Requested::Throttled(wait) => Err(SubscriptionsError::Throttled(wait.as_secs())),
+    }
+}
