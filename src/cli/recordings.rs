@@ -13,7 +13,13 @@ use super::line::Connection;
 use super::{Context, output};
 use crate::event::time::Time;
 use crate::provider::recordings::{Level, Recording, is_path_id};
+#[cfg(feature = "object-store")]
+use crate::reconcile::command::{Command, Options};
+#[cfg(feature = "object-store")]
+use crate::reconcile::copies::Copied;
 use crate::recordings::{Recorder, RecordingsError};
+#[cfg(feature = "object-store")]
+use crate::settings::Settings;
 
 /// Something was left undone.
 pub(super) const LEFT: u8 = 4;
@@ -28,6 +34,7 @@ Examples:
   trunkline recordings telphin download --from 2026-02-01 --to 2026-02-02 --output recordings
   trunkline recordings telphin download 1138241-5D36E5557F1845FEB577EDE8A19C5108 --output .
   trunkline recordings telphin url 1138241-5D36E5557F1845FEB577EDE8A19C5108
+  trunkline recordings telphin copy --from 2026-02-01 --to 2026-02-02
   trunkline recordings telphin archive --from 2026-02-01 --to 2026-02-08 --email ann@example.com
   trunkline recordings telphin delete --from 2025-01-01 --to 2025-02-01 --extension 1138241 --yes
 
@@ -79,6 +86,12 @@ enum Action {
         /// The folder, which is made if it is not there
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
+    },
+    /// Copy recordings to where the configuration says, with an event for each
+    #[cfg(feature = "object-store")]
+    Copy {
+        #[command(flatten)]
+        stretch: Stretch,
     },
     /// Ask the provider to send an archive of recordings by mail
     Archive {
@@ -136,6 +149,10 @@ fn path_id(text: &str) -> Result<String, String> {
 impl Recordings {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let settings = context.load()?.settings;
+        #[cfg(feature = "object-store")]
+        if let Action::Copy { stretch } = &self.action {
+            return copy(&settings, &self.source, stretch).await;
+        }
         let connection = Connection::open(&settings, super::line::source(&settings, &self.source)?).await?;
         let none = || format!("{}'s provider has no recordings that can be asked for", self.source);
         let recorder = Recorder::of(connection.line()).with_context(none)?;
@@ -152,6 +169,9 @@ impl Recordings {
     async fn act(&self, recorder: &Recorder<'_>) -> anyhow::Result<ExitCode> {
         let level = self.level();
         match &self.action {
+            // It needs Kafka, and is done without this.
+            #[cfg(feature = "object-store")]
+            Action::Copy { .. } => {}
             Action::List { stretch: Stretch { from, to }, json } => {
                 show(&recorder.list(&level, *from, *to).await?, *json);
             }
@@ -197,6 +217,21 @@ impl Recordings {
         }
         Ok(tally.code())
     }
+}
+
+/// What is not ready yet, or can not be fetched, is left.
+#[cfg(feature = "object-store")]
+async fn copy(settings: &Settings, name: &str, stretch: &Stretch) -> anyhow::Result<ExitCode> {
+    let command = Command::start(settings, name, Options::default()).await?;
+    let Copied { copied, held, not_ready, failed } = tokio::select! {
+        done = command.copy_recordings(stretch.from, stretch.to) => done?,
+        _ = tokio::signal::ctrl_c() => {
+            output::error("interrupted; the same command goes on");
+            return Ok(ExitCode::from(LEFT));
+        }
+    };
+    output::line(&format!("{copied} copied, {held} there before, {not_ready} not ready yet, {failed} failed"));
+    Ok(if not_ready + failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
 }
 
 /// How many worked, and how many did not.

@@ -12,6 +12,7 @@ use crate::section::report::Report;
 mod kafka;
 mod outbound;
 mod reconcile;
+mod recordings;
 mod server;
 mod sources;
 

@@ -35,6 +35,11 @@ use crate::settings::reconcile::PublishMissing;
 use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::Metrics;
 
+#[cfg(feature = "object-store")]
+mod copying;
+#[cfg(feature = "object-store")]
+pub use copying::CopyCommandError;
+
 /// How long Kafka is waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -218,14 +223,7 @@ impl<'c> Command<'c> {
         let mut run = self.run(stream, whole).await;
         let result = result.insert(StreamResult::begin(stream, whole, run.totals));
         let left: Vec<Window> = run.left().collect();
-        let metrics = self.metrics.source(&self.source.name, self.source.info.name, self.source.secrets);
-        let outlet = Outlet {
-            publisher: &self.publisher,
-            metrics: &self.metrics,
-            source_metrics: Arc::new(metrics),
-            source_name: self.source.name.as_str().into(),
-            provider: self.source.info.name,
-        };
+        let outlet = self.outlet();
         let comparing = self.comparing(stream, &outlet);
         for windows in left.chunks(BATCH_WINDOWS) {
             match comparing.compare(windows, tell).await {
@@ -243,6 +241,17 @@ impl<'c> Command<'c> {
             self.remember(&anew).await;
         }
         Ok(())
+    }
+
+    fn outlet(&self) -> Outlet<'_> {
+        let metrics = self.metrics.source(&self.source.name, self.source.info.name, self.source.secrets);
+        Outlet {
+            publisher: &self.publisher,
+            metrics: &self.metrics,
+            source_metrics: Arc::new(metrics),
+            source_name: self.source.name.as_str().into(),
+            provider: self.source.info.name,
+        }
     }
 
     fn comparing<'r>(&'r self, stream: &'static StreamInfo, outlet: &'r Outlet<'r>) -> Comparing<'r> {

@@ -10,6 +10,7 @@ mod causes;
 mod conformance;
 mod connections;
 mod consumers;
+mod copied;
 mod dead_letters;
 mod delivered;
 mod doors;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::reconcile::source_reconcile;
+use super::recordings::source_recordings;
 use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
 use crate::config::{Secret, Source};
@@ -62,6 +63,9 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
     check_doors(&section, info, proves, &locks, account_id.as_deref());
     let privacy = source_privacy(&mut section, defaults);
     let reconcile = section.section_if_present("reconcile").map(source_reconcile);
+    let has_recordings = configured.as_ref().and_then(|configured| configured.api.as_deref()?.recordings()).is_some();
+    let recordings = section.section_if_present("recordings");
+    let recordings = recordings.and_then(|section| source_recordings(section, has_recordings));
     // The provider decides which other keys there are, so nothing is said of them where it is not known.
     info.inspect(|_| section.finish());
     let configured = configured?;
@@ -81,6 +85,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, names: &mut HashS
         ack_timeout: Duration::from_millis(u64::try_from(ack_timeout_ms).unwrap_or_default()),
         on_kafka_down,
         reconcile,
+        recordings,
     })
 }
 
