@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::outbound::{Line, Requested};
 use crate::provider::api::{Answer, Request, Verdict};
-use crate::provider::subscriptions::{Change, Destination, Subscriptions, Survey, Wish};
+use crate::provider::subscriptions::{Change, Deed, Destination, Subscriptions, Survey, Wish};
 
 /// Why nothing came of it.
 #[derive(Debug, Error)]
@@ -55,6 +55,45 @@ pub async fn carry_out(line: &Line, change: &Change) -> Result<(), Subscriptions
         ask(line, request).await?;
     }
     Ok(())
+}
+
+/// What was done to keep webhooks complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// They were right.
+    pub right: usize,
+    /// They were made right.
+    pub mended: usize,
+    /// They failed for now.
+    pub failed: usize,
+}
+
+/// Makes all webhooks right, one after the other. It keeps no place: what a quota has stopped is gone on with by the next
+/// time, since what is right by then takes no request.
+///
+/// # Errors
+/// When nothing more can be done now. What was mended until then is.
+pub async fn keep(
+    line: &Line,
+    subscriptions: &dyn Subscriptions,
+    destination: Destination,
+) -> Result<Kept, SubscriptionsError> {
+    let mut kept = Kept::default();
+    for change in survey(line, subscriptions, destination, Wish::Complete).await? {
+        if change.deed == Deed::Keep {
+            kept.right += 1;
+            continue;
+        }
+        match carry_out(line, &change).await {
+            Ok(()) => kept.mended += 1,
+            Err(SubscriptionsError::Failed(word)) => {
+                tracing::warn!(webhook = %change.what, word, "a webhook at the provider is not right");
+                kept.failed += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(kept)
 }
 
 async fn ask(line: &Line, request: &Request) -> Result<Answer, SubscriptionsError> {

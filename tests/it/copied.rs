@@ -149,7 +149,6 @@ async fn what_is_copied_into_a_store_of_s3_is_what_others_read_there() {
         }
     }
     assert!(!first.stderr.contains("a-secret-of-the-store"));
-    drop(ask);
     drop(stdin);
     store.wait().unwrap();
 }

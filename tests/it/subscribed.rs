@@ -1,6 +1,14 @@
 //! `trunkline subscribe` against the doubles of APIs that take subscriptions, through the whole program.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use trunkline::config::{self, Environment};
+use trunkline::outbound::access::NoVault;
+use trunkline::outbound::{Client, ClientSettings, Line, real_sleep};
+use trunkline::provider::subscriptions::Destination;
+use trunkline::subscriptions::{Kept, keep};
+use trunkline::telemetry::metrics::Metrics;
 
 use crate::harness::double::{self, TestDouble, world};
 use crate::harness::program::{Finished, Place};
@@ -119,4 +127,36 @@ fn what_is_entered_by_hand_is_printed_and_what_is_missing_is_told() {
     nowhere.file("trunkline.toml", &format!("[kafka]\nbootstrap_servers = \"127.0.0.1:1\"\n[[sources]]\n{vonage}"));
     let refused = nowhere.run(&["subscribe", "vonage"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("public_url"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_day_has_undone_is_mended_without_a_command() {
+    let double = TestDouble::start("telphin", world(), "");
+    let text = format!(
+        "[[sources]]\nname = \"telphin\"\nprovider = \"telphin\"\naccount_id = \"999\"\nurl_tokens = [\"a-long-random-token\"]\n\
+         client_id = \"{}\"\nclient_secret = \"{}\"\napi_url = \"{}\"\n",
+        double.credential("client_id"),
+        double.credential("client_secret"),
+        double.bases.first,
+    );
+    let settings = config::load_text("test", &text, &Environment::default()).unwrap().settings;
+    let api = Arc::clone(settings.sources[0].api.as_ref().unwrap());
+    let client = Client::new(&ClientSettings::default()).unwrap();
+    let metrics = Arc::new(Metrics::new().apis.of("telphin"));
+    let line = Line::new("telphin", Arc::clone(&api), client, Arc::new(NoVault), metrics, real_sleep());
+    let destination = Destination {
+        url: "https://hooks.example.com/webhooks/telphin".to_owned(),
+        token: Some("a-long-random-token".into()),
+        secret: None,
+    };
+    let subscriptions = api.subscriptions().unwrap();
+    let keep = async || keep(&line, subscriptions, destination.clone()).await.unwrap();
+    assert_eq!(keep().await, Kept { mended: 9, ..Kept::default() });
+    let first = events(&double, 1_000_101).await[0]["id"].clone();
+    let url = format!("{}/api/ver1.0/extension/1000101/event/{first}", double.bases.first);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let bearer = double.credential("access_token");
+    let gone = client.delete(url).bearer_auth(bearer).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(gone.status(), 204);
+    assert_eq!(keep().await, Kept { right: 8, mended: 1, failed: 0 });
 }
