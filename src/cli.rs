@@ -10,6 +10,7 @@ pub mod check;
 pub mod dev;
 pub mod double;
 pub mod healthcheck;
+mod line;
 pub mod output;
 pub mod providers;
 pub mod reconcile;
@@ -20,6 +21,7 @@ pub mod schemas;
 pub mod send;
 pub mod serve;
 pub mod spool;
+pub mod subscribe;
 pub mod tail;
 pub mod topics;
 
@@ -69,6 +71,7 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     Recordings(recordings::Recordings),
     Reports(reports::Reports),
+    Subscribe(subscribe::Subscribe),
     Topics(topics::Topics),
     Spool(spool::Spool),
     Providers(providers::Providers),
@@ -180,6 +183,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Reconcile(command) => command.run(&context).await,
             Command::Recordings(command) => command.run(&context).await,
             Command::Reports(command) => command.run(&context).await,
+            Command::Subscribe(command) => command.run(&context).await,
             Command::Topics(command) => command.run(&context).await,
             Command::Spool(command) => command.run(&context).await,
             Command::Providers(command) => command.run(),

@@ -30,7 +30,7 @@ use crate::json::{Members, Text};
 use call::{CallEvent, CallRecord};
 use id::{EventId, FactHash, Identity};
 use kind::Kind;
-use leftovers::Classes;
+use leftovers::{Class, Classes, Names};
 use message::{InboundMessage, MessageStatus};
 use privacy::Privacy;
 use time::Time;
@@ -134,6 +134,17 @@ pub struct Leftovers<'a> {
     pub members: Members<'a>,
     /// Which of them are personal.
     pub classes: &'static Classes,
+}
+
+/// Of what is made here, nothing is left over.
+static NO_CLASSES: Classes =
+    Classes { marked: &[], otherwise: Class::Plain, names: Names::Exact, hosts: &[], international_digits: false };
+
+impl Leftovers<'_> {
+    /// Nothing is left over.
+    pub fn none() -> Self {
+        Self { members: Members::default(), classes: &NO_CLASSES }
+    }
 }
 
 impl Fact<'_> {

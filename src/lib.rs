@@ -12,6 +12,7 @@
 //! * [`publish`] owns every record until Kafka has acknowledged it; [`spool`] keeps on disk what waits.
 //! * [`reconcile`] compares with the provider's own list, hour by hour, what the webhooks have brought.
 //! * [`recordings`] finds, fetches and deletes recordings of calls at the provider.
+//! * [`subscriptions`] compares the webhooks at the provider with what a source needs, and makes them so.
 //! * [`replay`] maps anew what was kept, and publishes what now succeeds.
 //! * [`section`] reads a table of the configuration, and [`settings`] is what it means.
 //! * [`config`], [`telemetry`], [`app`] and [`cli`] make a program of it; [`build`] tells which one.
@@ -38,6 +39,7 @@ pub mod reconcile;
 pub mod recordings;
 pub mod replay;
 pub mod spool;
+pub mod subscriptions;
 
 pub mod app;
 pub mod build;

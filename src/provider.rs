@@ -12,6 +12,7 @@ pub mod host;
 pub mod recordings;
 pub mod simulate;
 mod sink;
+pub mod subscriptions;
 
 use crate::event::kind::Kind;
 use crate::request::Method;

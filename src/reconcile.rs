@@ -7,10 +7,13 @@
 //!   remembered.
 //! * [`sought`] tells of each of the provider's rows whether it lies in the topics, [`tally`] how many records do where
 //!   only numbers are compared.
+//! * `copies` puts recordings where the configuration says.
 //! * [`compare`] makes the sums of both, and [`table`] shows them to people and programs.
 
 pub mod command;
 pub mod compare;
+#[cfg(feature = "object-store")]
+pub mod copies;
 pub mod cursor;
 pub mod mapped;
 pub mod outlet;

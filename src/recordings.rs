@@ -3,6 +3,9 @@
 //! A link to a recording may need no login and never end. So it is asked for when it is needed, and neither kept nor
 //! shown, but to whoever asks for it by name.
 
+#[cfg(feature = "object-store")]
+pub mod store;
+
 use std::collections::HashSet;
 use std::time::Duration;
 

@@ -17,8 +17,10 @@ use crate::section::secret::Secret;
 use crate::verify::Doors;
 
 pub mod reconcile;
+pub mod recordings;
 
 use reconcile::{PublishMissing, ReconcileOptions, ReconcileSettings};
+use recordings::RecordingsOptions;
 
 /// A whole configuration that holds.
 #[derive(Debug)]
@@ -132,6 +134,8 @@ pub struct Source {
     pub on_kafka_down: Policy,
     /// How the source is compared with the provider's own list; none where it is not.
     pub reconcile: Option<ReconcileOptions>,
+    /// Where its recordings are copied to; none where they are not.
+    pub recordings: Option<RecordingsOptions>,
 }
 
 impl Source {

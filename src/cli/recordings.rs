@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -10,14 +9,17 @@ use serde_json::json;
 mod delete;
 mod download;
 
+use super::line::Connection;
 use super::{Context, output};
 use crate::event::time::Time;
-use crate::outbound::access::NoVault;
-use crate::outbound::{Client, Line, real_sleep};
 use crate::provider::recordings::{Level, Recording, is_path_id};
+#[cfg(feature = "object-store")]
+use crate::reconcile::command::{Command, Options};
+#[cfg(feature = "object-store")]
+use crate::reconcile::copies::Copied;
 use crate::recordings::{Recorder, RecordingsError};
+#[cfg(feature = "object-store")]
 use crate::settings::Settings;
-use crate::telemetry::metrics::Metrics;
 
 /// Something was left undone.
 pub(super) const LEFT: u8 = 4;
@@ -32,6 +34,7 @@ Examples:
   trunkline recordings telphin download --from 2026-02-01 --to 2026-02-02 --output recordings
   trunkline recordings telphin download 1138241-5D36E5557F1845FEB577EDE8A19C5108 --output .
   trunkline recordings telphin url 1138241-5D36E5557F1845FEB577EDE8A19C5108
+  trunkline recordings telphin copy --from 2026-02-01 --to 2026-02-02
   trunkline recordings telphin archive --from 2026-02-01 --to 2026-02-08 --email ann@example.com
   trunkline recordings telphin delete --from 2025-01-01 --to 2025-02-01 --extension 1138241 --yes
 
@@ -83,6 +86,12 @@ enum Action {
         /// The folder, which is made if it is not there
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
+    },
+    /// Copy recordings to where the configuration says, with an event for each
+    #[cfg(feature = "object-store")]
+    Copy {
+        #[command(flatten)]
+        stretch: Stretch,
     },
     /// Ask the provider to send an archive of recordings by mail
     Archive {
@@ -140,9 +149,13 @@ fn path_id(text: &str) -> Result<String, String> {
 impl Recordings {
     pub(super) async fn run(&self, context: &Context) -> anyhow::Result<ExitCode> {
         let settings = context.load()?.settings;
-        let line = line(&settings, &self.source)?;
+        #[cfg(feature = "object-store")]
+        if let Action::Copy { stretch } = &self.action {
+            return copy(&settings, &self.source, stretch).await;
+        }
+        let connection = Connection::open(&settings, super::line::source(&settings, &self.source)?).await?;
         let none = || format!("{}'s provider has no recordings that can be asked for", self.source);
-        let recorder = Recorder::of(&line).with_context(none)?;
+        let recorder = Recorder::of(connection.line()).with_context(none)?;
         tokio::select! {
             done = self.act(&recorder) => told(done),
             _ = tokio::signal::ctrl_c() => {
@@ -156,6 +169,9 @@ impl Recordings {
     async fn act(&self, recorder: &Recorder<'_>) -> anyhow::Result<ExitCode> {
         let level = self.level();
         match &self.action {
+            // It needs Kafka, and is done without this.
+            #[cfg(feature = "object-store")]
+            Action::Copy { .. } => {}
             Action::List { stretch: Stretch { from, to }, json } => {
                 show(&recorder.list(&level, *from, *to).await?, *json);
             }
@@ -203,6 +219,21 @@ impl Recordings {
     }
 }
 
+/// What is not ready yet, or can not be fetched, is left.
+#[cfg(feature = "object-store")]
+async fn copy(settings: &Settings, name: &str, stretch: &Stretch) -> anyhow::Result<ExitCode> {
+    let command = Command::start(settings, name, Options::default()).await?;
+    let Copied { copied, held, not_ready, failed } = tokio::select! {
+        done = command.copy_recordings(stretch.from, stretch.to) => done?,
+        _ = tokio::signal::ctrl_c() => {
+            output::error("interrupted; the same command goes on");
+            return Ok(ExitCode::from(LEFT));
+        }
+    };
+    output::line(&format!("{copied} copied, {held} there before, {not_ready} not ready yet, {failed} failed"));
+    Ok(if not_ready + failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+}
+
 /// How many worked, and how many did not.
 #[derive(Debug, Default)]
 struct Tally {
@@ -239,17 +270,6 @@ fn told(done: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
         }
         _ => Err(error),
     })
-}
-
-/// A line to the provider of a source whose tokens need not be kept.
-fn line(settings: &Settings, name: &str) -> anyhow::Result<Line> {
-    let source = settings.sources.iter().find(|source| source.name == name);
-    let known = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
-    let source = source
-        .with_context(|| format!("there is no source {name:?} in the configuration; the sources are: {}", known()))?;
-    let api = source.api.clone().with_context(|| format!("{name} has no credentials for its provider's API"))?;
-    let metrics = Arc::new(Metrics::new().apis.of(name));
-    Ok(Line::new(name, api, Client::new(&settings.outbound)?, Arc::new(NoVault), metrics, real_sleep()))
 }
 
 fn show(recordings: &[Recording], is_json: bool) {

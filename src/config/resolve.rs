@@ -14,6 +14,7 @@ mod compared;
 mod kafka;
 mod outbound;
 mod reconcile;
+mod recordings;
 mod server;
 mod sources;
 

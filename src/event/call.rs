@@ -62,9 +62,25 @@ pub struct CallEvent<'a> {
     /// Id of a recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recording_id: Option<Text<'a>>,
+    /// Our own copy of a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<StoredRecording<'a>>,
     /// What tells this event from others of its leg in the event's id; not published.
     #[serde(skip)]
     pub identity: CallEventIdentity<'a>,
+}
+
+/// A copy of a recording, where the configuration puts them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoredRecording<'a> {
+    /// Where it lies: our own place, never the provider's link.
+    pub uri: Text<'a>,
+    /// Its size.
+    pub bytes: u64,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// The SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: Text<'a>,
 }
 
 /// The distinguishing facts of a call event's id.

@@ -15,6 +15,7 @@ pub mod reports;
 
 use super::Sink;
 use super::recordings::Recordings;
+use super::subscriptions::Subscriptions;
 use crate::event::kind::Kind;
 use crate::event::time::Time;
 
@@ -100,6 +101,11 @@ pub trait Api: fmt::Debug + Send + Sync {
 
     /// The recordings of calls, where the API has them.
     fn recordings(&self) -> Option<&dyn Recordings> {
+        None
+    }
+
+    /// The provider's webhooks, where the API can change them.
+    fn subscriptions(&self) -> Option<&dyn Subscriptions> {
         None
     }
 

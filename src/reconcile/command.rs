@@ -22,7 +22,7 @@ use super::tools::{self, Manner, SourceTools, Tools, ToolsError};
 use super::window::{Window, hour_of};
 use crate::event::kind::STATE_TOPIC;
 use crate::event::time::Time;
-use crate::outbound::real_sleep;
+use crate::outbound::{Line, real_sleep};
 use crate::provider::api::StreamInfo;
 use crate::publish::Publisher;
 use crate::publish::client::StartError;
@@ -30,6 +30,11 @@ use crate::publish::topics::{self, MoreTopics, TopicsError};
 use crate::settings::reconcile::PublishMissing;
 use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::Metrics;
+
+#[cfg(feature = "object-store")]
+mod copying;
+#[cfg(feature = "object-store")]
+pub use copying::CopyCommandError;
 
 /// How long Kafka is waited for at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,6 +163,11 @@ impl Command {
         let shared = Arc::new(Tools::new(settings, &publisher, &metrics, real_sleep())?);
         let tools = SourceTools::new(&shared, source, &api)?;
         Ok(Self { options, streams, tools })
+    }
+
+    /// The connection to the provider.
+    pub fn line(&self) -> &Line {
+        self.tools.line()
     }
 
     /// The streams, in the order in which they are compared.

@@ -13,6 +13,7 @@ use super::state::State;
 use super::sweep::{Comparing, Regions};
 use super::tokens::StateVault;
 use super::vault::{Vault, VaultError};
+use crate::event::envelope::Mode;
 use crate::outbound::access::{NoVault, Vault as TokenVault};
 use crate::outbound::{Client, ClientError, Line, Sleep};
 use crate::provider::api::{Access, Api, StreamInfo};
@@ -119,6 +120,11 @@ impl Tools {
     /// The publisher of the process.
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    /// How events are laid out.
+    pub fn envelope(&self) -> Mode {
+        self.kafka.envelope
     }
 
     /// The metrics of the process.

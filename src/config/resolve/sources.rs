@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::compared::{Asking, Comparisons};
 use super::reconcile::source_reconcile;
+use super::recordings::source_recordings;
 use super::server::networks;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
 use crate::config::{Secret, Source};
@@ -77,6 +78,9 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, known: &mut Known
             asking.iter().for_each(|asking| known.comparisons.check(section, asking, options));
         })
     });
+    let has_recordings = configured.as_ref().and_then(|configured| configured.api.as_deref()?.recordings()).is_some();
+    let recordings = section.section_if_present("recordings");
+    let recordings = recordings.and_then(|section| source_recordings(section, has_recordings));
     // The provider decides which other keys there are, so nothing is said of them where it is not known.
     info.inspect(|_| section.finish());
     let configured = configured?;
@@ -96,6 +100,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, known: &mut Known
         ack_timeout: Duration::from_millis(u64::try_from(ack_timeout_ms).unwrap_or_default()),
         on_kafka_down,
         reconcile,
+        recordings,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::event::time::Time;
 use crate::json::{Members, Text};
 use crate::provider::api::{Access, Answer, Api, Pace, Question, Request, Row, StreamInfo, Talk, Verdict};
 use crate::provider::recordings::Recordings;
+use crate::provider::subscriptions::Subscriptions;
 use crate::provider::{Fault, Sink};
 
 mod body;
@@ -27,6 +28,7 @@ mod months;
 mod recordings;
 mod requests;
 mod said;
+mod subscriptions;
 mod times;
 mod zone;
 
@@ -64,6 +66,7 @@ const fn stream(name: &'static str) -> StreamInfo {
 const PACES: &[Pace] = &[
     Pace { class: requests::STATISTICS, requests: 4, per: Duration::from_secs(1), at_once: 1 },
     Pace { class: requests::RECORDINGS, requests: 4, per: Duration::from_secs(1), at_once: 1 },
+    Pace { class: requests::SUBSCRIPTIONS, requests: 4, per: Duration::from_secs(1), at_once: 1 },
     Pace { class: requests::USER, requests: 4, per: Duration::from_secs(1), at_once: 1 },
 ];
 
@@ -76,6 +79,7 @@ struct TelphinApi {
     region: Option<country::Id>,
     account: Arc<Account>,
     recordings: recordings::TelphinRecordings,
+    subscriptions: subscriptions::TelphinSubscriptions,
 }
 
 /// Whose calls are asked for, and how.
@@ -120,6 +124,7 @@ pub(super) fn configure(source: &SourceOptions, section: &mut Section<'_>) -> Op
         quota_reserve_percent: keys.quota_reserve_percent,
         region: source.region,
         recordings: recordings::TelphinRecordings { account: Arc::clone(&account) },
+        subscriptions: subscriptions::TelphinSubscriptions { account: Arc::clone(&account) },
         account,
     }))
 }
@@ -159,6 +164,10 @@ impl Api for TelphinApi {
 
     fn recordings(&self) -> Option<&dyn Recordings> {
         Some(&self.recordings)
+    }
+
+    fn subscriptions(&self) -> Option<&dyn Subscriptions> {
+        Some(&self.subscriptions)
     }
 
     fn map<'r>(&self, row: &Row<'r>, out: &mut dyn Sink<'r>) {

@@ -148,6 +148,7 @@ pub(super) fn make<'r>(
 ) -> Event<'r> {
     let ending = facts.ending.as_ref();
     let fact = CallEvent {
+        recording: None,
         event: facts.kind,
         event_rank: facts.kind.rank(),
         event_raw: facts.event_raw(),

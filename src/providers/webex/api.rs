@@ -16,6 +16,7 @@ use crate::event::kind::Kind;
 use crate::event::time::Time;
 use crate::json::Text;
 use crate::provider::api::{Access, Answer, Api, Pace, Question, Request, Row, StreamInfo, Talk, Verdict};
+use crate::provider::subscriptions::Subscriptions;
 use crate::provider::{Fault, Sink};
 
 mod body;
@@ -30,6 +31,7 @@ mod link;
 mod requests;
 mod route;
 mod rows;
+mod subscriptions;
 mod words;
 
 use held::HeldEvent;
@@ -148,6 +150,10 @@ impl Api for WebexApi {
 
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         judge::judge(&self.hosts, request, answer)
+    }
+
+    fn subscriptions(&self) -> Option<&dyn Subscriptions> {
+        Some(&subscriptions::WebexSubscriptions)
     }
 
     fn map<'r>(&self, row: &Row<'r>, out: &mut dyn Sink<'r>) {

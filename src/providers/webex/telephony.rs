@@ -189,6 +189,7 @@ impl<'r> Reader<'_, 'r> {
         let event_raw = joined([words.event, words.sort, words.state]);
         let identity = CallEventIdentity { event: event_raw.to_lowercase().into(), occurrence };
         CallEvent {
+            recording: None,
             call_id,
             leg_id,
             event,

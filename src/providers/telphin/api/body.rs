@@ -51,7 +51,7 @@ pub(super) fn client_id(text: &str) -> Option<String> {
 pub(super) fn rows(request: &Request, answer: &Answer) -> Option<usize> {
     let text = answer.text();
     match request.class {
-        requests::RECORDINGS => Some(1),
+        requests::RECORDINGS | requests::SUBSCRIPTIONS => Some(1),
         requests::USER => object(&text).map(|_| 1),
         _ if requests::is_of_sums(request) => object(&text).map(|_| 1),
         _ if requests::is_of_one_call(request) => object(&text).map(|_| 1),

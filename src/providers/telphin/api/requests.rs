@@ -21,6 +21,9 @@ pub(super) const USER: &str = "user";
 /// Class of requests for one recording, and for archives.
 pub(super) const RECORDINGS: &str = "recordings";
 
+/// Class of requests for extensions and what is subscribed of them.
+pub(super) const SUBSCRIPTIONS: &str = "subscriptions";
+
 /// Where everything but tokens lies.
 pub(super) const ROOT: &str = "/api/ver1.0";
 

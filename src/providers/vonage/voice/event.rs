@@ -20,6 +20,7 @@ pub(super) fn make<'r>(
     let (cause, talk_ms, price) =
         facts.ending.map_or((None, None, None), |ending| (ending.cause, ending.talk_ms, ending.price));
     let fact = CallEvent {
+        recording: None,
         call_id,
         leg_id: facts.leg_id,
         event: facts.kind,

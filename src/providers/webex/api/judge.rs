@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::body;
 use super::hosts::{Hosts, is_same};
-use super::requests::{self, CDR_STREAM, COUNTS, FIRST, LEAST_A_PAGE, PAGES, RECORDS};
+use super::requests::{self, CDR_STREAM, COUNTS, FIRST, LEAST_A_PAGE, PAGES, RECORDS, WEBHOOKS};
 use super::words::Words;
 use crate::event::time::Time;
 use crate::provider::api::{Answer, Request, Verdict};
@@ -50,6 +50,7 @@ pub(super) fn judge(hosts: &Hosts, request: &Request, answer: &Answer) -> Verdic
 
 fn contents(request: &Request, answer: &Answer) -> Verdict {
     let rows = match request.class {
+        WEBHOOKS => Some(1),
         COUNTS => body::counts(answer).map(|counts| counts.len()),
         _ => body::rows(answer, &mut |_| ()).map(|seen| seen.records),
     };
@@ -99,6 +100,7 @@ fn forbidden(request: &Request, answer: &Answer) -> Verdict {
         COUNTS | RECORDS => {
             "the scope spark-admin:calling_cdr_read, and a full administrator of the partner organisation"
         }
+        WEBHOOKS => "an administrator of the organisation who may manage its webhooks",
         _ => {
             "the scope spark-admin:calling_cdr_read, and an administrator who may read the Detailed Call History; it is \
              not certain that Service Apps may"

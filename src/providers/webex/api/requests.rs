@@ -27,6 +27,9 @@ pub(super) const FIRST: &str = "feed";
 /// Class of requests for its further pages.
 pub(super) const PAGES: &str = "feed_pages";
 
+/// Class of requests for webhooks.
+pub(super) const WEBHOOKS: &str = "webhooks";
+
 /// Records on a page of the Detailed Call History. Webex takes what is outside of these for the nearer one.
 pub(super) const MOST_A_PAGE: u32 = 5000;
 pub(super) const LEAST_A_PAGE: u32 = 500;
