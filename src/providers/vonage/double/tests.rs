@@ -245,3 +245,18 @@ fn a_fact_has_one_key_by_webhook_and_by_row_and_a_message_one_id() {
         assert_eq!(is_told, fact["webhook"]["state"] == "taken", "{fact}");
     }
 }
+
+#[test]
+fn the_page_names_every_manner_and_its_default() {
+    let page = include_str!("../../../../docs/double.md").split("### Manners of Vonage").nth(1).unwrap();
+    let printed = format!("{:#?}", super::Manners::default());
+    let manners: Vec<_> =
+        printed.lines().filter_map(|line| line.trim().trim_end_matches(',').split_once(": ")).collect();
+    assert_eq!(manners.len(), 13);
+    for (key, default) in manners {
+        let letters = |text: &str| text.replace(['_', '"', '`'], "").to_lowercase();
+        let rows = page.lines().filter_map(|line| line.strip_prefix(&format!("| `{key}` | ")));
+        let values: Vec<String> = rows.map(|row| letters(row.split([',', '|']).next().unwrap().trim())).collect();
+        assert_eq!(values, [letters(default)], "{key}");
+    }
+}

@@ -201,6 +201,12 @@ fn a_client_is_told_what_it_needs() {
 
 const PAGE: &str = include_str!("../../../../docs/double.md");
 
+/// The part of the page that is about this double's manners.
+fn manners_of_webex() -> &'static str {
+    let part = PAGE.split("### Manners of Webex").nth(1).unwrap();
+    part.split("\n### ").next().unwrap()
+}
+
 #[test]
 fn the_page_names_every_manner_and_its_default() {
     let printed = format!("{:#?}", super::Manners::default());
@@ -209,8 +215,7 @@ fn the_page_names_every_manner_and_its_default() {
     assert_eq!(manners.len(), 19);
     for (key, default) in manners {
         let letters = |text: &str| text.replace(['_', '"'], "").to_lowercase();
-        let section = PAGE.split("### Manners of ").find(|section| section.starts_with("Webex")).unwrap();
-        let rows = section.lines().filter_map(|line| line.strip_prefix(&format!("| `{key}` | ")));
+        let rows = manners_of_webex().lines().filter_map(|line| line.strip_prefix(&format!("| `{key}` | ")));
         let values: Vec<String> =
             rows.map(|row| letters(row.split([',', '|']).next().unwrap().trim().trim_matches('`'))).collect();
         assert_eq!(values, [letters(default)], "{key}");
