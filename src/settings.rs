@@ -18,9 +18,11 @@ use crate::verify::Doors;
 
 pub mod reconcile;
 pub mod recordings;
+pub mod subscriptions;
 
 use reconcile::{PublishMissing, ReconcileOptions, ReconcileSettings};
 use recordings::RecordingsOptions;
+use subscriptions::SubscriptionsOptions;
 
 /// A whole configuration that holds.
 #[derive(Debug)]
@@ -136,6 +138,8 @@ pub struct Source {
     pub reconcile: Option<ReconcileOptions>,
     /// Where its recordings are copied to; none where they are not.
     pub recordings: Option<RecordingsOptions>,
+    /// How its webhooks at the provider are kept complete; none where they are not.
+    pub subscriptions: Option<SubscriptionsOptions>,
 }
 
 impl Source {

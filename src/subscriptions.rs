@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::outbound::Line;
 use crate::provider::api::{Answer, Request, Verdict};
 use crate::provider::subscriptions::{Change, Deed, Destination, Subscriptions, Survey, Wish};
+use crate::settings::Source;
 
 /// Why nothing came of it.
 #[derive(Debug, Error)]
@@ -23,6 +24,15 @@ pub enum SubscriptionsError {
     /// It failed for now.
     #[error("it failed for now: {0}")]
     Failed(&'static str),
+}
+
+/// Where the webhooks of a source go.
+pub fn destination_of(source: &Source, public_url: &str) -> Destination {
+    Destination {
+        url: format!("{public_url}/webhooks/{}", source.name),
+        token: source.url_token.clone(),
+        secret: source.signature_secret.clone(),
+    }
 }
 
 /// Finds out what is to be done. Nothing is changed.

@@ -10,7 +10,7 @@ use super::{Context, output};
 use crate::provider::api::Api;
 use crate::provider::subscriptions::{Deed, Destination, Subscriptions, Wish};
 use crate::settings::{Settings, Source};
-use crate::subscriptions::{SubscriptionsError, carry_out, survey};
+use crate::subscriptions::{SubscriptionsError, carry_out, destination_of, survey};
 
 /// Something was left undone.
 const LEFT: u8 = 4;
@@ -99,11 +99,7 @@ impl Subscribe {
 fn destination(settings: &Settings, source: &Source) -> anyhow::Result<Destination> {
     let public_url = settings.server.public_url.as_ref();
     let public_url = public_url.context("server.public_url is missing: it is what the provider has to call")?;
-    Ok(Destination {
-        url: format!("{public_url}/webhooks/{}", source.name),
-        token: source.url_token.clone(),
-        secret: source.signature_secret.clone(),
-    })
+    Ok(destination_of(source, public_url))
 }
 
 /// Of a provider that is told by hand.

@@ -17,6 +17,7 @@ mod reconcile;
 mod recordings;
 mod server;
 mod sources;
+mod subscriptions;
 
 use compared::Comparisons;
 use kafka::kafka;
@@ -39,7 +40,8 @@ pub(super) fn resolve(table: Table, report: &Report<'_>) -> Settings {
     let outbound = outbound(root.section("outbound"));
     let dedup_window = dedup(root.section("dedup"));
     let privacy = privacy(root.section("privacy"), "[privacy]", &Privacy::default());
-    let defaults = SourceDefaults { max_body_bytes, ack_timeout_ms, privacy };
+    let defaults =
+        SourceDefaults { max_body_bytes, ack_timeout_ms, privacy, has_public_url: server.public_url.is_some() };
     let comparisons = Comparisons::new(!reconcile.state_keys.is_empty());
     let sources = sources(&mut root, &defaults, comparisons).into_iter().map(Arc::new).collect();
     check_listeners(&root, server.listen, admin_listen);
@@ -52,6 +54,7 @@ struct SourceDefaults {
     max_body_bytes: Option<usize>,
     ack_timeout_ms: i64,
     privacy: Privacy,
+    has_public_url: bool,
 }
 
 fn spool(mut section: Section<'_>) -> SpoolSettings {

@@ -32,7 +32,7 @@ use crate::settings::{Settings, Source};
 use crate::telemetry::metrics::Metrics;
 
 #[cfg(feature = "object-store")]
-mod copying;
+pub mod copying;
 #[cfg(feature = "object-store")]
 pub use copying::CopyCommandError;
 

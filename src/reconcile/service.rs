@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 mod agent;
+mod chores;
 mod settled;
 mod stream;
 mod telling;
@@ -90,6 +91,7 @@ struct Desk {
     instance: Arc<str>,
     clock: Clock,
     view: Arc<StateView>,
+    public_url: Option<String>,
 }
 
 impl fmt::Debug for Desk {
@@ -147,9 +149,12 @@ impl fmt::Debug for Service {
     }
 }
 
-/// The sources that are to be compared by schedule.
+/// The sources for which something is to be done by schedule.
 pub fn scheduled(settings: &Settings) -> impl Iterator<Item = &Arc<Source>> {
-    let is_on = |source: &&Arc<Source>| source.reconcile.as_ref().is_some_and(|options| options.enabled);
+    let is_on = |source: &&Arc<Source>| {
+        let keeps = source.subscriptions.is_some_and(|options| options.keep);
+        is_compared(source) || source.recordings.is_some() || keeps
+    };
     let is_asked = |source: &&Arc<Source>| source.api.is_some();
     settings.sources.iter().filter(|_| settings.reconcile.enabled).filter(is_on).filter(is_asked)
 }
@@ -185,6 +190,7 @@ impl Service {
                 instance: Arc::clone(&instance),
                 clock: Arc::clone(&clock),
                 view: Arc::clone(&view),
+                public_url: settings.server.public_url.clone(),
             }));
             metrics.reconcile.owned(&source.name, false);
         }
@@ -320,8 +326,12 @@ impl Service {
     }
 }
 
+fn is_compared(source: &Source) -> bool {
+    source.reconcile.as_ref().is_some_and(|options| options.enabled)
+}
+
 fn timings(source: &Source) -> Result<Vec<(&'static StreamInfo, Timing)>, ServiceError> {
-    let Some(options) = &source.reconcile else { return Ok(Vec::new()) };
+    let Some(options) = source.reconcile.as_ref().filter(|_| is_compared(source)) else { return Ok(Vec::new()) };
     let mut timings = Vec::new();
     let streams = source.info.streams_of(options.products.as_deref());
     for stream in streams.map_err(|product| ServiceError::NoStream(product.to_owned()))? {

@@ -29,7 +29,8 @@ use trunkline::telemetry::metrics::Metrics;
 
 use crate::double::TestDouble;
 use crate::kafka::{ClusterOptions, KafkaCluster};
-use crate::service::{PATIENCE, blocking, records};
+use crate::service::status;
+use crate::service::{PATIENCE, Service as ReadyService, blocking, records};
 
 const CONFIGURATION: &str = "TRUNKLINE_TEST_RECONCILER";
 const NOW: &str = "TRUNKLINE_TEST_RECONCILER_NOW_MS";
@@ -464,4 +465,56 @@ async fn compare(settings: &Settings, options: Options) -> command::StreamResult
     let stream = comparison.streams()[0];
     comparison.compare(stream, &mut result, &mut |_| {}).await.unwrap();
     result.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_kafka_is_away_rows_wait_and_the_spool_is_for_webhooks() {
+    let mut cluster = blocking(cluster);
+    let now = Time::now();
+    let hour = Time::from_unix_seconds(now.unix_seconds().div_euclid(HOUR_S) * HOUR_S).unwrap();
+    let world =
+        World { seed: 8, since: hour.plus_s(-3 * HOUR_S), facts_per_hour: 60, accounts: 3, fates: Fates::default() };
+    let double = TestDouble::start("webex", world, SLOW);
+    double.turn_clock(now.unix_seconds() - hour.unix_seconds());
+    let base = &double.bases.first;
+    let secret = |name: &str| double.credential(name);
+    let source = format!(
+        "[[sources]]\nname = \"{SOURCE}\"\nprovider = \"webex\"\nsignature_secrets = [\"the secret of webex\"]\n\
+         client_id = \"{}\"\nclient_secret = \"{}\"\nrefresh_token = \"{}\"\napi_url = \"{base}\"\nanalytics_url = \"{base}\"\n\
+         feed_url = \"{base}\"\n[sources.reconcile]\nevery_s = 10\nagain_s = []\nlookback_s = 10800\n[reconcile]\n\
+         state_keys = [\"0123456789abcdef\"]\n",
+        secret("client_id"),
+        secret("client_secret"),
+        secret("refresh_token"),
+    );
+    let service = ReadyService::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", &source).await;
+    let deadline = Instant::now() + PATIENCE;
+    while !double.log().await.iter().any(|request| request["path"] == "/v1/partners/cdrsbyorg") {
+        assert!(Instant::now() < deadline, "no rows are asked for");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    blocking(|| cluster.stop_broker(0));
+    for index in 0..20 {
+        assert_eq!(service.post(&status(&format!("m-{index}"), "delivered")).await, 200);
+    }
+    let reconcilers = service.app.reconcilers.as_ref().unwrap();
+    let stream = || reconcilers.json()["sources"][0]["streams"][0].clone();
+    // Long enough for all rows to be there: they are looked for in the topics, or to be published, and can not be.
+    while !["comparing", "publishing", "waiting_for_kafka"].iter().any(|state| stream()["state"] == *state) {
+        assert!(Instant::now() < deadline, "{:#}", stream());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(service.state().await["spool"]["events"], 20, "rows are none of them");
+    blocking(|| cluster.start_broker(0));
+    service.wait_until_drained().await;
+    let deadline = Instant::now() + PATIENCE * 2;
+    while stream()["last_sweep"]["published"].as_u64().is_none_or(|published| published == 0) {
+        assert!(Instant::now() < deadline, "{:#}", stream());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let over = Time::from_unix_seconds((now.unix_seconds() - 1800).div_euclid(HOUR_S) * HOUR_S).unwrap();
+    let facts = double.facts(&format!("to={over}")).await.len();
+    let (ids, keys) = blocking(|| published(&cluster));
+    assert!(facts > 100 && keys.len() == facts && ids.len() == facts, "{facts} {} {}", keys.len(), ids.len());
+    assert_eq!(blocking(|| service.records("message-status.v1")).len(), 20);
 }

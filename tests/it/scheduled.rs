@@ -8,7 +8,7 @@ use trunkline::provider::double::world::{Fates, World};
 
 use crate::harness::double::TestDouble;
 use crate::harness::program::Place;
-use crate::harness::{CALL_RECORD, DEAD_LETTER, STATE, TestApp, client, wait_until};
+use crate::harness::{CALL_EVENT, CALL_RECORD, DEAD_LETTER, STATE, TestApp, client, wait_until};
 
 const HOUR_S: i64 = 3600;
 
@@ -71,6 +71,35 @@ async fn post(app: &TestApp, path: &str) -> u16 {
     client().post(app.admin_url(path)).send().await.unwrap().status().as_u16()
 }
 
+/// Everything that operators can read of a source.
+async fn status_of(app: &TestApp) -> String {
+    let (_, all) = app.admin_json("/api/reconcile").await;
+    let (_, one) = app.admin_json("/api/reconcile/webex-partner").await;
+    let (_, ready) = app.admin_json("/readyz").await;
+    format!("{all}{one}{ready}{}", app.metrics().await)
+}
+
+/// No secret and no number of a call stands where operators or the state topic tell of comparisons.
+async fn nothing_private_is_told(app: &TestApp, double: &TestDouble, told: &str) {
+    let state: String =
+        app.records(STATE).iter().map(|record| String::from_utf8_lossy(&record.value).into_owned()).collect();
+    let mut private: Vec<String> = ["client_secret", "refresh_token", "access_token"]
+        .iter()
+        .map(|name| double.credential(name).to_owned())
+        .collect();
+    private.push("the secret of webex".to_owned());
+    for record in app.records(CALL_RECORD).iter().take(50) {
+        let event = crate::harness::value_of(record);
+        let number =
+            |party: &str| event[party]["number"]["e164"].as_str().or(event[party]["e164"].as_str()).map(str::to_owned);
+        private.extend(["from", "to"].iter().filter_map(|party| number(party)));
+    }
+    assert!(private.len() > 10, "{private:?}");
+    for text in private {
+        assert!(!told.contains(&text) && !state.contains(&text), "{text} is told");
+    }
+}
+
 async fn counts_asked(double: &TestDouble) -> usize {
     let log = double.log().await;
     log.iter().filter(|request| request["path"] == "/v1/partners/cdrcountbyorg").count()
@@ -106,6 +135,7 @@ async fn what_webhooks_missed_is_published_by_schedule_and_remembered() {
     let missing = format!("trunkline_reconcile_missing_total{{source=\"webex-partner\"}} {}", facts.len());
     assert!(metrics.contains(&missing), "{missing} is not in {metrics}");
 
+    nothing_private_is_told(&app, &double, &status_of(&app).await).await;
     let asked = counts_asked(&double).await;
     app.stop().await;
     app.start_again(&source(&double, ""));
@@ -130,4 +160,33 @@ async fn what_webhooks_missed_is_published_by_schedule_and_remembered() {
     assert!(status.stdout.contains("SOURCE") && status.stdout.contains("webex-partner  cdr "), "{status:?}");
     let state: Vec<String> = app.records(STATE).into_iter().map(|record| record.key).collect();
     assert!(state.iter().any(|key| key == "reconcile/webex-partner/cdr"), "{state:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_read_recordings_copied_and_webhooks_kept_by_schedule() {
+    let since = this_hour().plus_s(-3 * HOUR_S);
+    let world = World { seed: 2, since, facts_per_hour: 12, accounts: 2, fates: Fates::default() };
+    let double = TestDouble::start("telphin", world, "");
+    double.turn_clock(Time::now().unix_seconds() - this_hour().unix_seconds());
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start_with(&format!(
+        "[server]\npublic_url = \"https://hooks.example.com\"\n[[sources]]\nname = \"telphin\"\nprovider = \"telphin\"\n\
+         account_id = \"999\"\nurl_tokens = [\"a-long-random-token\"]\nclient_id = \"{}\"\nclient_secret = \"{}\"\napi_url = \"{}\"\n\
+         [sources.reconcile]\nevery_s = 10\nlookback_s = 10800\nagain_s = []\n[sources.recordings]\n\
+         copy_to = \"file://{}\"\n[sources.subscriptions]\nkeep = true\n",
+        double.credential("client_id"),
+        double.credential("client_secret"),
+        double.bases.first,
+        folder.path().display(),
+    ))
+    .await;
+    wait_for(&app, "the first sweep", has_swept).await;
+    let over = Time::from_unix_seconds((Time::now().unix_seconds() - 900).div_euclid(HOUR_S) * HOUR_S).unwrap();
+    let facts = double.facts(&format!("to={over}")).await;
+    assert!(facts.len() > 20 && keys(&app).len() == facts.len(), "{} of {}", keys(&app).len(), facts.len());
+    wait_until("the copies", async || app.records(CALL_EVENT).len() >= 10).await;
+    let event = crate::harness::value_of(&app.records(CALL_EVENT)[0]);
+    assert_eq!((&event["event"], &event["product"]), (&json!("recording_ready"), &json!("recordings")));
+    let made = |request: &Value| request["method"] == "POST" && request["path"].as_str().unwrap().ends_with("/event/");
+    wait_until("the webhooks", async || double.log().await.iter().any(|request| made(request))).await;
 }

@@ -10,6 +10,7 @@ use super::compared::{Asking, Comparisons};
 use super::reconcile::source_reconcile;
 use super::recordings::source_recordings;
 use super::server::networks;
+use super::subscriptions::source_subscriptions;
 use super::{DAY_MS, MAX_BODY, SourceDefaults, privacy};
 use crate::config::{Secret, Source};
 use crate::event::country;
@@ -81,6 +82,8 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, known: &mut Known
     let has_recordings = configured.as_ref().and_then(|configured| configured.api.as_deref()?.recordings()).is_some();
     let recordings = section.section_if_present("recordings");
     let recordings = recordings.and_then(|section| source_recordings(section, has_recordings));
+    let subscriptions = section.section_if_present("subscriptions");
+    let subscriptions = subscriptions.map(|section| source_subscriptions(section, api, defaults.has_public_url));
     // The provider decides which other keys there are, so nothing is said of them where it is not known.
     info.inspect(|_| section.finish());
     let configured = configured?;
@@ -101,6 +104,7 @@ fn source(mut section: Section<'_>, defaults: &SourceDefaults, known: &mut Known
         on_kafka_down,
         reconcile,
         recordings,
+        subscriptions,
     })
 }
 

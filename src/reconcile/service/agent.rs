@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::chores::Chores;
 use super::stream::Stream;
 use super::{Desk, REST};
 use crate::event::time::Time;
@@ -66,11 +67,13 @@ impl Agent {
         let elsewhere = if cursors.is_empty() { self.cursors_of_the_topic().await } else { HashMap::new() };
         let cursors = if cursors.is_empty() { &elsewhere } else { cursors };
         let mut streams = self.begin(cursors);
-        let mut is_asked_for = false;
+        let (mut is_asked_for, mut chores) = (false, Chores::default());
         loop {
+            let read_to = streams.iter().map(Stream::read_to).min();
             for stream in &mut streams {
                 stream.sweep(&self.desk, is_asked_for).await;
             }
+            chores.run(&self.desk, read_to).await;
             is_asked_for = self.wait(&mut streams).await;
         }
     }

@@ -81,6 +81,12 @@ impl Stream {
         self.schedule.lag_s(now)
     }
 
+    /// Each hour that ends by then was read at its first age, or is open.
+    pub(super) fn read_to(&self) -> Time {
+        let progress = self.schedule.progress();
+        progress.reached().first().map_or(progress.since(), |reached| reached.through)
+    }
+
     pub(super) fn metrics(&self) -> &StreamMetrics {
         &self.metrics
     }
