@@ -188,5 +188,5 @@ async fn calls_are_read_recordings_copied_and_webhooks_kept_by_schedule() {
     let event = crate::harness::value_of(&app.records(CALL_EVENT)[0]);
     assert_eq!((&event["event"], &event["product"]), (&json!("recording_ready"), &json!("recordings")));
     let made = |request: &Value| request["method"] == "POST" && request["path"].as_str().unwrap().ends_with("/event/");
-    wait_until("the webhooks", async || double.log().await.iter().any(|request| made(request))).await;
+    wait_until("the webhooks", async || double.log().await.iter().any(made)).await;
 }
