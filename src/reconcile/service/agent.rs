@@ -18,7 +18,7 @@ use crate::reconcile::ownership::{CURSORS, place_of};
 use crate::reconcile::schedule::rhythm::next_sweep;
 use crate::reconcile::standing::StreamState;
 
-/// How long the state topic is waited for where a source has no cursor in its own partition.
+/// How long it is waited until it is told that the state topic could not be read to its end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So often it is looked what time it is, and told how old the oldest window is.
@@ -78,9 +78,11 @@ impl Agent {
         }
     }
 
+    /// The source's cursors, wherever they lie. Begun without them, a stream would forget what it had not read yet, so
+    /// the topic is waited for, however long that takes.
     async fn cursors_of_the_topic(&self) -> HashMap<String, Vec<u8>> {
-        if !self.desk.view.wait_until_whole(PATIENCE).await {
-            tracing::warn!(source.name = %self.desk.source_name, "the state topic could not be read to its end");
+        while !self.desk.view.wait_until_whole(PATIENCE).await {
+            tracing::warn!(source.name = %self.desk.source_name, "the state topic is not read to its end yet");
         }
         let values = self.desk.view.values(&format!("{CURSORS}{}/", self.desk.source_name));
         values.into_iter().filter_map(|(key, value)| Some((place_of(&key)?.1.to_owned(), value.to_vec()))).collect()
@@ -164,4 +166,18 @@ async fn has_panicked(work: impl Future<Output = ()>) -> bool {
         Err(_) => Poll::Ready(true),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_told_from_an_end() {
+        let panics = async |panics: bool| {
+            tokio::task::yield_now().await;
+            assert!(!panics, "on purpose");
+        };
+        assert!(!has_panicked(panics(false)).await && has_panicked(panics(true)).await);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::settled::{Batch, beyond_retention, row_numbers};
+use super::settled::{Batch, fault_of_windows, row_numbers};
 use super::{Desk, RETRY_S};
 use crate::event::time::Time;
 use crate::provider::api::StreamInfo;
@@ -135,24 +135,20 @@ impl Stream {
             }
             Err(error) => error,
         };
-        match (&error, reads) {
-            (CompareError::BeyondRetention { .. }, [read]) => {
-                self.give_up(desk, *read, &error, sums);
-                self.write(desk).await;
-                return true;
-            }
-            (CompareError::BeyondRetention { .. } | CompareError::Memory | CompareError::Cells(_), [_, _, ..]) => {}
-            _ => {
-                self.fail(desk, &error);
-                return false;
-            }
+        let Some(fault) = fault_of_windows(&error) else {
+            self.fail(desk, &error);
+            return false;
+        };
+        if let [read] = reads {
+            tracing::error!(source.name = %desk.source_name, stream = self.name(), from = %read.window.from(), %error,
+                "an hour can not be compared");
+            self.settle(desk, fault.reading(*read), sums);
+            self.write(desk).await;
+            return true;
         }
-        for read in reads {
-            if !Box::pin(self.batch(desk, std::slice::from_ref(read), sums)).await {
-                return false;
-            }
-        }
-        true
+        // Less at once may do, and each hour that does is no longer held up by the others.
+        let (earlier, later) = reads.split_at(reads.len() / 2);
+        Box::pin(self.batch(desk, earlier, sums)).await && Box::pin(self.batch(desk, later, sums)).await
     }
 
     /// Compares windows, and tells why not all of them were asked for, if that is so.
@@ -217,22 +213,18 @@ impl Stream {
         sums.counts += counts;
     }
 
-    /// A window that can not be compared by itself is not tried again.
-    fn give_up(&mut self, desk: &Desk, read: Read, error: &CompareError, sums: &mut SweepSums) {
-        tracing::error!(source.name = %desk.source_name, stream = self.name(), from = %read.window.from(), %error,
-            "an hour can not be compared");
-        self.settle(desk, beyond_retention(read), sums);
-    }
-
     fn fail(&mut self, desk: &Desk, error: &CompareError) {
         let now = desk.now();
         let (state, wait_s) = match error {
-            CompareError::Misconfigured { .. } => (StreamState::Misconfigured, MISCONFIGURED_S),
-            CompareError::Throttled(wait_s) => (StreamState::Throttled, i64::try_from(*wait_s).unwrap_or(i64::MAX)),
-            CompareError::Scan(_) | CompareError::NotPublished(_) => (StreamState::WaitingForKafka, RETRY_S),
-            _ => (StreamState::Idle, RETRY_S),
+            CompareError::Misconfigured { .. } => (StreamState::Misconfigured, Some(MISCONFIGURED_S)),
+            CompareError::Throttled(wait_s) => {
+                (StreamState::Throttled, Some(i64::try_from(*wait_s).unwrap_or(i64::MAX)))
+            }
+            CompareError::Scan(_) | CompareError::NotPublished(_) => (StreamState::WaitingForKafka, Some(RETRY_S)),
+            // Some providers charge for what they are asked, so that this is left to the next sweep.
+            _ => (StreamState::Idle, None),
         };
-        self.not_before = Some(now.plus_s(wait_s));
+        self.not_before = wait_s.map(|wait_s| now.plus_s(wait_s));
         let problem = error.to_string();
         let (source, stream) = (&*desk.source_name, self.name());
         if self.problem.as_ref() == Some(&problem) {
@@ -296,6 +288,8 @@ impl Stream {
         let is_taken_back = match theirs {
             Some(Ok(theirs)) if theirs.instance == *desk.instance => return,
             Some(Ok(theirs)) => self.schedule.is_taken_back_by(&theirs.progress),
+            // A later release works for the source by now, and may have read more than this one can tell.
+            Some(Err(CursorFault::Newer { .. })) => false,
             // Whatever lies there now tells nothing of what was read.
             Some(Err(_)) | None => true,
         };

@@ -87,7 +87,9 @@ impl Comparing<'_> {
             .scan(self.wanted(self.topics(), Start::At(from)), visitor)
             .await
             .ok_or(CompareError::Stopping)?;
-        state.scanned_records += ended.outcome?.read;
+        let outcome = ended.outcome?;
+        state.scanned_records += outcome.read;
+        state.scanned_for += outcome.elapsed;
         Ok(ended.visitor.users)
     }
 }
