@@ -14,7 +14,7 @@ use crate::publish::topics::{self, MoreTopics, TopicsError};
 use crate::publish::vitals::Vitals;
 use crate::publish::{Left, Publisher};
 use crate::reconcile::command;
-use crate::reconcile::service::{self, Service};
+use crate::reconcile::service::{self, Reconcilers};
 use crate::settings::{KafkaSettings, Settings};
 use crate::telemetry::metrics::Metrics;
 
@@ -40,7 +40,7 @@ pub struct App {
     /// What both of them serve.
     pub ingest: Arc<Ingest>,
     /// What compares sources by schedule, where any is.
-    pub reconcilers: Option<Arc<Service>>,
+    pub reconcilers: Option<Arc<Reconcilers>>,
     stopping: Arc<AtomicBool>,
     tasks: [tokio::task::JoinHandle<()>; 2],
     shutdown_timeout: Duration,
@@ -62,7 +62,7 @@ impl App {
             Publisher::start(&settings.kafka, Some(&settings.spool), more, settings.dedup_window, &metrics)?;
         let publisher = Arc::new(publisher);
         let reconcilers =
-            Service::start(&settings, &publisher, &metrics, service::real_clock(), real_sleep())?.map(Arc::new);
+            Reconcilers::start(&settings, &publisher, &metrics, service::real_clock(), real_sleep())?.map(Arc::new);
         let ingest = Arc::new(Ingest::new(settings.sources, publisher, metrics, &settings.kafka));
         let topics = tokio::spawn(look_after_topics(settings.kafka.clone(), more, Arc::downgrade(&ingest)));
         let tasks = [topics, tokio::spawn(tell_warnings(Arc::downgrade(&ingest)))];
@@ -124,7 +124,7 @@ impl App {
 }
 
 /// Compares nothing more, and lets others do it at once.
-async fn leave(reconcilers: Option<&Service>, deadline: Instant) {
+async fn leave(reconcilers: Option<&Reconcilers>, deadline: Instant) {
     let Some(reconcilers) = reconcilers else { return };
     if !reconcilers.stop(deadline).await {
         tracing::warn!("the group could not be left in time; others compare its sources after ten seconds");

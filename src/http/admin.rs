@@ -16,7 +16,7 @@ mod reconcile;
 
 use super::answer::Answer;
 use crate::ingest::Ingest;
-use crate::reconcile::service::Service;
+use crate::reconcile::service::Reconcilers;
 use crate::spool::{SpoolError, Store, Verifying};
 use crate::telemetry::metrics;
 
@@ -26,7 +26,7 @@ pub struct State {
     /// The service.
     pub ingest: Arc<Ingest>,
     /// What compares sources by schedule, where any is.
-    pub reconcilers: Option<Arc<Service>>,
+    pub reconcilers: Option<Arc<Reconcilers>>,
     /// Set when the service has begun to stop.
     pub stopping: Arc<AtomicBool>,
 }

@@ -50,7 +50,7 @@ pub fn real_clock() -> Clock {
 
 /// Why nothing is compared by schedule.
 #[derive(Debug, Error)]
-pub enum ServiceError {
+pub enum ReconcilersError {
     /// A source asks for what its provider does not have.
     #[error("{0:?} is nothing that the provider is asked for")]
     NoStream(String),
@@ -131,7 +131,7 @@ impl Drop for Working {
 }
 
 /// Compares the sources of this process.
-pub struct Service {
+pub struct Reconcilers {
     desks: Arc<Vec<Arc<Desk>>>,
     shared: Arc<Tools>,
     agents: Agents,
@@ -143,9 +143,9 @@ pub struct Service {
     clock: Clock,
 }
 
-impl fmt::Debug for Service {
+impl fmt::Debug for Reconcilers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Service").field("instance", &self.instance).finish_non_exhaustive()
+        formatter.debug_struct("Reconcilers").field("instance", &self.instance).finish_non_exhaustive()
     }
 }
 
@@ -159,18 +159,18 @@ pub fn scheduled(settings: &Settings) -> impl Iterator<Item = &Arc<Source>> {
     settings.sources.iter().filter(|_| settings.reconcile.enabled).filter(is_on).filter(is_asked)
 }
 
-impl Service {
+impl Reconcilers {
     /// Starts; nothing, where no source is to be compared. Kafka need not be reachable.
     ///
     /// # Errors
-    /// [`ServiceError`].
+    /// [`ReconcilersError`].
     pub fn start(
         settings: &Settings,
         publisher: &Arc<Publisher>,
         metrics: &Arc<Metrics>,
         clock: Clock,
         sleep: Sleep,
-    ) -> Result<Option<Self>, ServiceError> {
+    ) -> Result<Option<Self>, ReconcilersError> {
         if scheduled(settings).next().is_none() {
             return Ok(None);
         }
@@ -330,15 +330,15 @@ fn is_compared(source: &Source) -> bool {
     source.reconcile.as_ref().is_some_and(|options| options.enabled)
 }
 
-fn timings(source: &Source) -> Result<Vec<(&'static StreamInfo, Timing)>, ServiceError> {
+fn timings(source: &Source) -> Result<Vec<(&'static StreamInfo, Timing)>, ReconcilersError> {
     let Some(options) = source.reconcile.as_ref().filter(|_| is_compared(source)) else { return Ok(Vec::new()) };
     let mut timings = Vec::new();
     let streams = source.info.streams_of(options.products.as_deref());
-    for stream in streams.map_err(|product| ServiceError::NoStream(product.to_owned()))? {
+    for stream in streams.map_err(|product| ReconcilersError::NoStream(product.to_owned()))? {
         let timing = stream.timing(&options.ages, stream.lookback_s(options.lookback_s)).map_err(|faults| {
             let faults: Vec<String> =
                 faults.iter().map(|fault| format!("{} {fault}", fault.key(&options.ages))).collect();
-            ServiceError::Ages { source_name: source.name.clone(), stream: stream.name, faults: faults.join("; ") }
+            ReconcilersError::Ages { source_name: source.name.clone(), stream: stream.name, faults: faults.join("; ") }
         })?;
         timings.push((stream, timing));
     }

@@ -23,14 +23,14 @@ use trunkline::publish::Publisher;
 use trunkline::reconcile::command::{self, Command as Comparison, Options};
 use trunkline::reconcile::cursor::Cursor;
 use trunkline::reconcile::schedule::End;
-use trunkline::reconcile::service::Service;
+use trunkline::reconcile::service::Reconcilers;
 use trunkline::settings::Settings;
 use trunkline::telemetry::metrics::Metrics;
 
 use crate::double::TestDouble;
 use crate::kafka::{ClusterOptions, KafkaCluster};
 use crate::service::status;
-use crate::service::{PATIENCE, Service as ReadyService, blocking, records};
+use crate::service::{PATIENCE, Service, blocking, records};
 
 const CONFIGURATION: &str = "TRUNKLINE_TEST_RECONCILER";
 const NOW: &str = "TRUNKLINE_TEST_RECONCILER_NOW_MS";
@@ -95,7 +95,7 @@ async fn reconciler() {
     let metrics = Arc::new(Metrics::new());
     let publisher = Publisher::start(&settings.kafka, None, command::STATE, 1000, &metrics).unwrap();
     let publisher = Arc::new(publisher);
-    let service = Service::start(&settings, &publisher, &metrics, Arc::new(clock), no_sleep()).unwrap().unwrap();
+    let service = Reconcilers::start(&settings, &publisher, &metrics, Arc::new(clock), no_sleep()).unwrap().unwrap();
     let (asked, mut stop) = tokio::sync::mpsc::unbounded_channel();
     // A line on the input asks it to stop.
     std::thread::spawn(move || {
@@ -427,7 +427,8 @@ async fn what_the_topic_no_longer_holds_is_not_published_whole_again() {
 
     let (publisher, metrics) = publisher(&settings).await;
     let now = since().plus_s(4 * HOUR_S + 1900);
-    let service = Service::start(&settings, &publisher, &metrics, Arc::new(move || now), no_sleep()).unwrap().unwrap();
+    let service =
+        Reconcilers::start(&settings, &publisher, &metrics, Arc::new(move || now), no_sleep()).unwrap().unwrap();
     let deadline = Instant::now() + PATIENCE;
     while service.json()["sources"][0]["streams"][0]["last_sweep"].is_null() {
         assert!(Instant::now() < deadline, "{:#}", service.json());
@@ -487,7 +488,7 @@ async fn while_kafka_is_away_rows_wait_and_the_spool_is_for_webhooks() {
         secret("client_secret"),
         secret("refresh_token"),
     );
-    let service = ReadyService::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", &source).await;
+    let service = Service::start_ready(&cluster.bootstrap_servers(), "ack_timeout_ms = 300", &source).await;
     let deadline = Instant::now() + PATIENCE;
     while !double.log().await.iter().any(|request| request["path"] == "/v1/partners/cdrsbyorg") {
         assert!(Instant::now() < deadline, "no rows are asked for");

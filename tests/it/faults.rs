@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use trunkline::provider::double::world::World;
 
+use trunkline::reconcile::schedule::End;
+
 use crate::harness::comparing::{Ground, Side, end_of, hours};
 use crate::harness::double::{TestDouble, world};
 use crate::harness::{CALL_RECORD, DEAD_LETTER, is, schema, value_of};
@@ -600,4 +602,25 @@ async fn what_was_asked_for_whole_before_a_stop_is_done_and_the_rest_is_not_told
         let again = side.compare_some("cdr", &hours(0..3)).await.unwrap();
         assert!(again.stopped.is_none() && again.windows.len() == 3, "{:?}", again.stopped);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_of_which_the_provider_tells_the_same_again_are_not_looked_for_again() {
+    let ground = Ground::start().await;
+    let double = TestDouble::start("webex", World { seed: 91, facts_per_hour: 20, ..world() }, "");
+    double.turn_clock(3600);
+    let mut side = ground.side(&double, "");
+    let first = side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert!(first.unchanged.is_empty(), "nothing is known yet");
+    let digests = first.windows.iter().filter_map(|(window, end)| match end {
+        End::Complete { digest } => Some((window.from(), *digest)),
+        _ => None,
+    });
+    side.known = digests.collect();
+    let again = side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert_eq!((again.unchanged.len(), again.scanned_records, again.cells.len()), (2, 0, 0));
+    assert!(again.windows.iter().all(|(_, end)| matches!(end, End::Complete { .. })));
+    double.play("[manners]\ncount_off = 1\n").await;
+    let changed = side.compare("cdr", &hours(0..2)).await.unwrap();
+    assert!(changed.unchanged.is_empty() && changed.scanned_records > 0, "{:?}", changed.windows);
 }

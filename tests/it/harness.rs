@@ -102,6 +102,12 @@ impl TestApp {
         Self { broker, kafka, client: client(), webhooks, admin, app: Some(app), spool }
     }
 
+    /// Starts another service on the same broker, with a spool of its own.
+    pub(crate) fn start_beside(&self, toml: &str) -> (App, TempDir) {
+        let spool = tempfile::tempdir().unwrap();
+        (start(toml, self.broker.bootstrap_servers(), spool.path()).1, spool)
+    }
+
     /// Starts the service again after it was stopped, on the same broker and spool.
     pub(crate) fn start_again(&mut self, toml: &str) {
         let (kafka, app) = start(toml, self.broker.bootstrap_servers(), self.spool.path());

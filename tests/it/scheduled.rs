@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use trunkline::event::time::Time;
 use trunkline::provider::double::world::{Fates, World};
+use trunkline::reconcile::service::NotSwept;
 
 use crate::harness::double::TestDouble;
 use crate::harness::program::Place;
@@ -160,6 +161,52 @@ async fn what_webhooks_missed_is_published_by_schedule_and_remembered() {
     assert!(status.stdout.contains("SOURCE") && status.stdout.contains("webex-partner  cdr "), "{status:?}");
     let state: Vec<String> = app.records(STATE).into_iter().map(|record| record.key).collect();
     assert!(state.iter().any(|key| key == "reconcile/webex-partner/cdr"), "{state:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_hour_is_tried_again_at_once_when_that_is_asked_for() {
+    let double = double("[manners]\ncount_off = 1\n");
+    let app = TestApp::start_with(&source(&double, "")).await;
+    let swept = wait_for(&app, "the first sweep", |stream| {
+        stream["state"] == "idle" && stream["open"].as_array().is_some_and(|open| !open.is_empty())
+    })
+    .await;
+    assert_eq!(swept["open"][0]["why"], "unexplained", "{swept:#}");
+    let (_, details) = app.admin_json("/api/reconcile/webex-partner?limit=1").await;
+    let open = &details["streams"][0]["open"];
+    assert_eq!((open.as_array().unwrap().len(), open[0]["accounts"].as_object().unwrap().is_empty()), (1, false));
+    let metrics = app.metrics().await;
+    let unexplained = "trunkline_reconcile_unexplained{source=\"webex-partner\",stream=\"cdr\"} 0\n";
+    assert!(!metrics.contains(unexplained), "{metrics}");
+
+    double.play("").await;
+    assert_eq!(post(&app, "/-/reconcile/webex-partner").await, 202);
+    // By itself it would be tried again after an eighth of its age, which is more than this test lasts.
+    let mended = wait_for(&app, "the sweep that was asked for", |stream| stream["open"] == json!([])).await;
+    assert_eq!(mended["problem"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_processes_compares_a_source_and_the_other_names_it() {
+    let double = double("");
+    let app = TestApp::start_with(&source(&double, "")).await;
+    wait_for(&app, "the first sweep", has_swept).await;
+    let (other, _spool) = app.start_beside(&source(&double, ""));
+    let elsewhere = other.reconcilers.as_ref().unwrap();
+    let told = |owner: &str| elsewhere.json()["sources"][0]["owner"][owner].clone();
+    wait_until("what the owner has written", async || !told("instance").is_null()).await;
+    let (_, here) = app.admin_json("/api/reconcile").await;
+    assert_eq!((told("here"), told("instance")), (json!(false), here["instance"].clone()));
+    assert_eq!(elsewhere.json()["sources"][0]["streams"][0]["open"], json!([]));
+    let refused = elsewhere.sweep_now("webex-partner");
+    assert_eq!(refused, Err(NotSwept::Elsewhere(here["instance"].as_str().map(str::to_owned))));
+    let url = format!("http://{}/-/reconcile/webex-partner", other.admin.address);
+    let answer = client().post(url).send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()),
+        (409, "application/problem+json")
+    );
+    other.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::reconcile::compare::Counts;
+use crate::reconcile::rows::RowsError;
 use crate::reconcile::schedule::progress::Progress;
 use crate::reconcile::schedule::{End, Read, Reading};
-use crate::reconcile::rows::RowsError;
 use crate::reconcile::sweep::{CompareError, Compared};
 use crate::reconcile::window::Window;
 use crate::telemetry::reconcile::RowNumbers;

@@ -1,5 +1,6 @@
 //! Comparisons in this process: a double's API on one side, the embedded broker on the other, and no wait that is real.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use trunkline::publish::embedded::EmbeddedBroker;
 use trunkline::publish::reader::ReadRecord;
 use trunkline::publish::scan::Scanner;
 use trunkline::publish::topics::MoreTopics;
+use trunkline::reconcile::compare::digest::Digest;
 use trunkline::reconcile::mapped::Mapper;
 use trunkline::reconcile::outlet::Outlet;
 use trunkline::reconcile::schedule::End;
@@ -50,6 +52,7 @@ pub(crate) struct Side<'g> {
     memory: Memory,
     pub(crate) options: SideOptions,
     pub(crate) regions: Regions,
+    pub(crate) known: BTreeMap<Time, Digest>,
 }
 
 /// What tests vary of a comparison.
@@ -109,6 +112,7 @@ impl Ground {
             memory: Memory::new(16 << 20),
             options,
             regions: Regions::new(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -167,7 +171,7 @@ impl Side<'_> {
             publish_missing: PublishMissing::All,
             without_comparison: false,
             audit_cells: self.options.audit_cells,
-            known: None,
+            known: Some(&self.known),
             regions: &self.regions,
         }
     }
