@@ -157,7 +157,7 @@ fn no_message_repeats_a_property() {
         "\"ssl.key.pem\" = \"hunter2hunter2\"\n\"security.protocol\" = \"SSL\"",
         "\"ssl.keystore.location\" = \"/nowhere/hunter2\"\n\"security.protocol\" = \"SSL\"",
         "\"sasl.mechanism\" = \"hunter2hunter2\"\n\"security.protocol\" = \"SASL_SSL\"",
-        "\"plugin.library.paths\" = \"/nowhere/hunter2\"",
+        "\"plugin.library.paths\" = \"hunter2hunter2\"",
         "\"client.id\" = \"hunter2\\u0000\"",
     ] {
         assert_hidden(&format!("{SOURCE}[kafka.properties]\n{property}\n"), &[("KAFKA_PASSWORD", HIDDEN)]);

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub mod dice;
 pub mod log;
+pub(crate) mod manners;
 pub mod message;
 pub mod script;
 pub mod stage;

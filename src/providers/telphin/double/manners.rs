@@ -2,7 +2,9 @@
 //!
 //! The defaults are what is documented, or else the stricter of two ways.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::provider::double::manners::{choice, positive};
 
 /// The table `[manners]` of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -60,42 +62,34 @@ impl Default for Manners {
     }
 }
 
-/// The order of legs in a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Legs {
-    /// By their beginning.
-    #[default]
-    Sorted,
-    /// The other way round.
-    Reversed,
+choice! {
+    /// The order of legs in a call.
+    Legs {
+        /// By their beginning.
+        Sorted,
+        /// The other way round.
+        Reversed,
+    }
 }
 
-/// Bytes of Cyrillic names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Charset {
-    /// As everywhere.
-    #[default]
-    Utf8,
-    /// As old versions of Windows have them, which is no UTF-8.
-    Cp1251,
+choice! {
+    /// Bytes of Cyrillic names.
+    Charset {
+        /// As everywhere.
+        Utf8,
+        /// As old versions of Windows have them, which is no UTF-8.
+        Cp1251,
+    }
 }
 
-/// A store of recordings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Store {
-    /// At the second door.
-    #[default]
-    Second,
-    /// There is none.
-    None,
-    /// Links lead back into the API.
-    First,
-}
-
-fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let number = usize::deserialize(deserializer)?;
-    if number > 0 { Ok(number) } else { Err(serde::de::Error::custom("it is at least 1")) }
+choice! {
+    /// A store of recordings.
+    Store {
+        /// At the second door.
+        Second,
+        /// There is none.
+        None,
+        /// Links lead back into the API.
+        First,
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! The defaults are what Vonage documents, or else what others have seen.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::provider::double::manners::{choice, positive};
 
 /// The table `[manners]` of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -56,21 +58,6 @@ impl Default for Manners {
             file_s: 72 * 3600,
         }
     }
-}
-
-/// A choice by its name in small letters, of which the first is the default.
-macro_rules! choice {
-    ($(#[$about:meta])* $name:ident { $(#[$first_about:meta])* $first:ident, $($(#[$other_about:meta])* $other:ident),* $(,)? }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub(super) enum $name {
-            $(#[$first_about])*
-            #[default]
-            $first,
-            $($(#[$other_about])* $other),*
-        }
-    };
 }
 
 choice! {
@@ -145,9 +132,4 @@ choice! {
         /// Its link names a host that is none of ours.
         ForeignLink,
     }
-}
-
-fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let number = usize::deserialize(deserializer)?;
-    if number > 0 { Ok(number) } else { Err(serde::de::Error::custom("it is at least 1")) }
 }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::super::simulate::SIMULATIONS;
+use crate::provider::double::manners::{choice, positive};
 
 /// The table `[manners]` of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -77,21 +78,6 @@ impl Default for Manners {
             batch_shape: "items".to_owned(),
         }
     }
-}
-
-/// A choice by its name in small letters, of which the first is the default.
-macro_rules! choice {
-    ($(#[$about:meta])* $name:ident { $(#[$first_about:meta])* $first:ident, $($(#[$other_about:meta])* $other:ident),* $(,)? }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub(super) enum $name {
-            $(#[$first_about])*
-            #[default]
-            $first,
-            $($(#[$other_about])* $other),*
-        }
-    };
 }
 
 choice! {
@@ -218,11 +204,6 @@ impl Status {
             Self::Inactive => "inactive",
         }
     }
-}
-
-fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let number = usize::deserialize(deserializer)?;
-    if number > 0 { Ok(number) } else { Err(serde::de::Error::custom("it is at least 1")) }
 }
 
 fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
