@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+#[cfg(test)]
+pub(crate) mod conversation;
 pub mod reports;
 
 use super::Sink;

@@ -6,7 +6,9 @@ use super::*;
 use crate::event::envelope::{Ingest, Mode, Reception};
 use crate::event::privacy::Privacy;
 use crate::provider::Normalized;
-use crate::provider::api::{Asked, Ending, Found, Heard, Say};
+use crate::provider::api::Asked;
+use crate::provider::api::conversation;
+pub(super) use crate::provider::api::conversation::{Told, answer, time, value};
 use crate::section::report::{Environment, Origins, Problem, Report};
 
 pub(super) const ACCOUNT: &str = "999";
@@ -39,65 +41,19 @@ pub(super) fn api_with(keys: &str) -> Box<dyn Api> {
     read.api.unwrap()
 }
 
-pub(super) fn time(text: &str) -> Time {
-    Time::parse_iso(text).unwrap()
-}
-
 /// An hour of a stream.
 pub(super) fn asked(stream: &'static str) -> Asked {
     let (from, to) = (time("2026-02-03T09:00:00Z"), time("2026-02-03T10:00:00Z"));
     Asked { stream, from, to, account: None, region: None }
 }
 
-pub(super) fn answer(status: u16, body: &Value) -> Answer {
-    Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }
-}
-
-/// The value of a pair of a request's query.
-pub(super) fn value<'q>(request: &'q Request, name: &str) -> Option<&'q str> {
-    request.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-}
-
-/// What a conversation has told.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) rows: Vec<String>,
-    pub(super) requests: Vec<Request>,
-    pub(super) ending: Ending,
-}
-
-#[derive(Default)]
-struct Kept(Vec<String>);
-
-impl Found for Kept {
-    fn count(&mut self, account: &str, rows: u64) {
-        panic!("{account} {rows} was counted");
-    }
-
-    fn row(&mut self, json: &str) {
-        self.0.push(json.to_owned());
-    }
-}
-
-/// Leads a conversation to its end, in which what is no answer comes for good.
-pub(super) fn converse(api: &dyn Api, question: &Question, mut reply: impl FnMut(&Request) -> Answer) -> Told {
-    let (mut talk, mut kept, mut requests) = (api.ask(question), Kept::default(), Vec::new());
-    let mut say = talk.next(Heard::Begin, &mut kept);
-    loop {
-        let request = match say {
-            Say::Wait(_) | Say::Fetch(_) => unreachable!("{say:?}"),
-            Say::Done(ending) => return Told { rows: kept.0, requests, ending },
-            Say::Send(request) => request,
-        };
-        assert!(request.path.starts_with("/api/ver1.0/") && request.path.ends_with('/'), "{request:?}");
-        requests.push(request.clone());
-        assert!(requests.len() < 1000, "it does not end");
-        let given = reply(&request);
-        say = match api.judge(&request, &given) {
-            Verdict::Fine | Verdict::Empty => talk.next(Heard::Answer(&given), &mut kept),
-            other => talk.next(Heard::Judged(&other), &mut kept),
-        };
-    }
+/// Leads a conversation to its end.
+pub(super) fn converse(api: &dyn Api, question: &Question, reply: impl FnMut(&Request) -> Answer) -> Told {
+    let told = conversation::converse(api, question, reply);
+    let is_of_the_api = |request: &Request| request.path.starts_with("/api/ver1.0/") && request.path.ends_with('/');
+    assert!(told.requests.iter().all(is_of_the_api), "{:?}", told.requests);
+    assert!(told.counts.is_empty() && told.waits.is_empty(), "{told:?}");
+    told
 }
 
 #[test]

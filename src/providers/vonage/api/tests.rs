@@ -1,9 +1,11 @@
 //! The API as a whole: its keys, and the conversation that the other tests lead.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::provider::api::{Ending, FileFault, Found, Heard, Say};
+use crate::provider::api::Ending;
+use crate::provider::api::conversation;
+pub(super) use crate::provider::api::conversation::{Told, answer, file, time, value};
 use crate::section::report::{Environment, Origins, Problem, Report};
 
 /// What comes of a source's keys.
@@ -32,10 +34,6 @@ pub(super) fn api_with(keys: &str) -> Box<dyn Api> {
     read.api.unwrap()
 }
 
-pub(super) fn time(text: &str) -> Time {
-    Time::parse_iso(text).unwrap()
-}
-
 /// Half a day of a stream.
 pub(super) fn asked(stream: &'static str) -> Asked {
     asked_for(stream, "2026-02-03T00:00:00Z", "2026-02-03T12:00:00Z")
@@ -45,84 +43,12 @@ pub(super) fn asked_for(stream: &'static str, from: &str, to: &str) -> Asked {
     Asked { stream, from: time(from), to: time(to), account: None, region: None }
 }
 
-pub(super) fn answer(status: u16, body: &Value) -> Answer {
-    Answer { status, headers: Vec::new(), body: body.to_string().into_bytes() }
-}
-
-/// The value of a pair of a request's query.
-pub(super) fn value<'q>(request: &'q Request, name: &str) -> Option<&'q str> {
-    request.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-}
-
-/// What a conversation has told.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) rows: Vec<String>,
-    pub(super) requests: Vec<Request>,
-    /// Seconds.
-    pub(super) waits: Vec<u64>,
-    pub(super) ending: Ending,
-}
-
-#[derive(Default)]
-struct Kept(Vec<String>);
-
-impl Found for Kept {
-    fn count(&mut self, _account: &str, _rows: u64) {}
-
-    fn row(&mut self, json: &str) {
-        self.0.push(json.to_owned());
-    }
-}
-
-/// A file with so many rows, or with a fault.
-pub(super) fn file(read: Result<u64, FileFault>) -> Answer {
-    let body = match read {
-        Ok(rows) => rows.to_string(),
-        Err(fault) => fault.word().to_owned(),
-    };
-    Answer { status: 200, headers: Vec::new(), body: body.into_bytes() }
-}
-
-fn read_file(answer: &Answer, kept: &mut Kept) -> Result<u64, FileFault> {
-    let text = answer.text();
-    let faults = [FileFault::Broken, FileFault::ColumnsMissing, FileFault::NotWritten];
-    if let Some(fault) = faults.into_iter().find(|fault| fault.word() == text) {
-        return Err(fault);
-    }
-    let rows = text.parse().unwrap();
-    (0..rows).for_each(|number| kept.row(&format!("{{\"id\":{number}}}")));
-    Ok(rows)
-}
-
 /// Leads a conversation to its end.
-pub(super) fn converse(api: &dyn Api, question: &Question, mut reply: impl FnMut(&Request) -> Answer) -> Told {
-    let (mut talk, mut kept, mut requests, mut waits) = (api.ask(question), Kept::default(), Vec::new(), Vec::new());
-    let mut say = talk.next(Heard::Begin, &mut kept);
-    loop {
-        assert!(requests.len() < 1000 && waits.len() < 1000, "it does not end");
-        let (request, is_file) = match say {
-            Say::Done(ending) => return Told { rows: kept.0, requests, waits, ending },
-            Say::Wait(wait) => {
-                waits.push(wait.as_secs());
-                say = talk.next(Heard::Waited, &mut kept);
-                continue;
-            }
-            Say::Send(request) => (request, false),
-            Say::Fetch(download) => (download.request, true),
-        };
-        assert!(request.elsewhere.is_none(), "credentials go to the configured host alone");
-        requests.push(request.clone());
-        let given = reply(&request);
-        say = match api.judge(&request, &given) {
-            Verdict::Fine | Verdict::Empty if is_file => {
-                let read = read_file(&given, &mut kept);
-                talk.next(Heard::File(read), &mut kept)
-            }
-            Verdict::Fine | Verdict::Empty => talk.next(Heard::Answer(&given), &mut kept),
-            other => talk.next(Heard::Judged(&other), &mut kept),
-        };
-    }
+pub(super) fn converse(api: &dyn Api, question: &Question, reply: impl FnMut(&Request) -> Answer) -> Told {
+    let told = conversation::converse(api, question, reply);
+    let is_ours = |request: &Request| request.elsewhere.is_none();
+    assert!(told.requests.iter().all(is_ours), "credentials go to the configured host alone");
+    told
 }
 
 #[test]
